@@ -9,8 +9,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from platformdirs import user_data_path
-
 CONTEXT_NAME = "tcpshift-sandbox"
 
 
@@ -27,8 +25,11 @@ class Home:
     @classmethod
     def from_environment(cls) -> Home:
         """The state directory that `TCPSHIFT_HOME` names, else the platform's default."""
-        named = os.environ.get("TCPSHIFT_HOME")
-        return cls(Path(named).expanduser().absolute() if named else user_data_path("tcpshift", appauthor=False))
+        if named := os.environ.get("TCPSHIFT_HOME"):
+            return cls(Path(named).expanduser().absolute())
+        from platformdirs import user_data_path  # noqa: PLC0415 (4 MB that the sandbox's own processes need not carry)
+
+        return cls(user_data_path("tcpshift", appauthor=False))
 
     def create(self) -> None:
         """Make the directory and its fixed folders, readable by their owner alone.
