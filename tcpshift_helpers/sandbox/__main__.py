@@ -1,5 +1,6 @@
 """`python -m tcpshift_helpers.sandbox PART`: the composition root, the one place that knows every part.
 
+Besides the four parts of ARCHITECTURE.md there is `certificates`, which makes them and ends.
 A part finds its state by `TCPSHIFT_HOME` and runs until SIGTERM or SIGINT. With `--until-stdin-closes` it also
 ends when its standard input does: the supervisor holds the other end, so no part outlives it, not even after
 `kill -9`. It restarts nothing and writes no state.
@@ -56,6 +57,13 @@ def _supervisor(home: Home) -> int:
     return supervise(home)
 
 
+def _certificates(home: Home) -> int:
+    from tcpshift_helpers.sandbox import certificates, network  # noqa: PLC0415
+
+    certificates.ensure(home, [network.load_subnet(home).api_server])
+    return 0
+
+
 def _apiserver(home: Home) -> int:
     from tcpshift_helpers.sandbox.apiserver import server  # noqa: PLC0415
     from tcpshift_helpers.sandbox.mesh.injection import SidecarInjector  # noqa: PLC0415
@@ -91,6 +99,7 @@ def _run(part: Callable[[], Coroutine[object, object, None]]) -> int:
 
 _PARTS: dict[str, Callable[[Home], int]] = {
     "supervisor": _supervisor,
+    "certificates": _certificates,
     "apiserver": _apiserver,
     "agent": _agent,
     "istiod": _istiod,

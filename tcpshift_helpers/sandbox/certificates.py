@@ -8,7 +8,6 @@ It installs the authority nowhere: only the kubeconfig names it. The certificate
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import json
 import os
@@ -43,14 +42,20 @@ def ensure(home: Home, addresses: Sequence[str]) -> None:
     Raises:
         OSError: the files cannot be written.
     """
-    every_address = [*dict.fromkeys([*addresses, "127.0.0.1"])]
+    every_address = _with_localhost(addresses)
     if not _are_good(home, every_address):
         _issue(home, every_address)
-    kubeconfig = _kubeconfig(home, f"https://{addresses[0]}:{API_PORT}").encode()
-    with contextlib.suppress(FileNotFoundError):
-        if home.kubeconfig.read_bytes() == kubeconfig and home.kubeconfig.stat().st_mode & 0o077 == 0:
-            return
-    _write(home.kubeconfig, kubeconfig)
+    if not _kubeconfig_is_good(home, addresses[0]):
+        _write(home.kubeconfig, _kubeconfig(home, addresses[0]))
+
+
+def are_current(home: Home, addresses: Sequence[str]) -> bool:
+    """Whether `ensure` would have nothing to do."""
+    return _are_good(home, _with_localhost(addresses)) and _kubeconfig_is_good(home, addresses[0])
+
+
+def _with_localhost(addresses: Sequence[str]) -> list[str]:
+    return [*dict.fromkeys([*addresses, "127.0.0.1"])]
 
 
 def _are_good(home: Home, addresses: list[str]) -> bool:
@@ -88,14 +93,22 @@ def _digests(home: Home) -> dict[str, str]:
     return {name: hashlib.sha256((home.pki / name).read_bytes()).hexdigest() for name in _FILES}
 
 
-def _kubeconfig(home: Home, server: str) -> str:
+def _kubeconfig_is_good(home: Home, address: str) -> bool:
+    try:
+        is_private = home.kubeconfig.stat().st_mode & 0o077 == 0 or os.name == "nt"
+        return is_private and home.kubeconfig.read_bytes() == _kubeconfig(home, address)
+    except FileNotFoundError:
+        return False
+
+
+def _kubeconfig(home: Home, address: str) -> bytes:
     """A kubeconfig as JSON, which is YAML too and needs no YAML library here."""
     user = {
         "client-certificate-data": _base64(home.pki / "admin.crt"),
         "client-key-data": _base64(home.pki / "admin.key"),
         "token": home.token.read_text(encoding="utf-8"),
     }
-    cluster = {"server": server, "certificate-authority-data": _base64(home.pki / "ca.crt")}
+    cluster = {"server": f"https://{address}:{API_PORT}", "certificate-authority-data": _base64(home.pki / "ca.crt")}
     document = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -104,7 +117,7 @@ def _kubeconfig(home: Home, server: str) -> str:
         "contexts": [{"name": CONTEXT_NAME, "context": {"cluster": CONTEXT_NAME, "user": CONTEXT_NAME}}],
         "current-context": CONTEXT_NAME,
     }
-    return json.dumps(document, indent=2) + "\n"
+    return json.dumps(document, indent=2).encode() + b"\n"
 
 
 def _base64(path: Path) -> str:

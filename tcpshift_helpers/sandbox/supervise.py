@@ -10,14 +10,15 @@ from __future__ import annotations
 import os
 import queue
 import signal
+import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING
 
-from tcpshift_helpers.errors import ProcessDiedError, TcpShiftError
+from tcpshift_helpers.errors import ProcessDiedError, SandboxError, TcpShiftError
 from tcpshift_helpers.sandbox import certificates, network, preflight, record
 from tcpshift_helpers.sandbox.lock import FileLock
-from tcpshift_helpers.sandbox.parts import Part, last_lines
+from tcpshift_helpers.sandbox.parts import Part, command, environment, last_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -90,7 +91,8 @@ class Supervisor:
         subnet = network.choose_subnet(self._home)
         preflight.check_port(subnet.gateway, network.GATEWAY_PORT, "the ingress gateway")
         preflight.check_port(subnet.api_server, network.KUBELET_PORT, "the kubelet")
-        certificates.ensure(self._home, [subnet.api_server])
+        if not certificates.are_current(self._home, [subnet.api_server]):
+            _make_certificates(self._home)
         self._record.api_server, self._record.gateway = subnet.api_server, subnet.gateway
 
     def _start(self, part: Part) -> None:
@@ -155,6 +157,14 @@ class Supervisor:
         self._record.state = state
         self._record.parts = [part.as_record() for part in self._parts]
         self._record.write(self._home)
+
+
+def _make_certificates(home: Home) -> None:
+    """In another process, so that this one does not carry `cryptography` (15 MB) as long as it lives."""
+    words = command("certificates", until_stdin_closes=False)
+    result = subprocess.run(words, env=environment(home), stderr=subprocess.PIPE, text=True, check=False)
+    if result.returncode:
+        raise SandboxError(f"The certificates in {home.pki} cannot be made: {result.stderr.strip()}")
 
 
 def _stop_pods(home: Home) -> None:
