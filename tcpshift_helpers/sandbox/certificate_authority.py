@@ -1,4 +1,4 @@
-"""Makes a certificate authority and the certificates it signs, as PEM in memory.
+"""Makes a certificate authority, the certificates it signs and a bearer token, in memory.
 
 Why apart from `certificates`: this module imports `cryptography`, which costs a tenth of a second and 15 MB;
 it is loaded once a year. It writes no files and keeps nothing.
@@ -6,6 +6,7 @@ it is loaded once a year. It writes no files and keeps nothing.
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -32,7 +33,7 @@ class Credentials:
     """What was issued.
 
     Attributes:
-        files: PEM by file name: `ca`, `apiserver` and `admin`, each as `.crt` and `.key`.
+        files: contents by file name: PEM of `ca`, `apiserver` and `admin`, each as `.crt` and `.key`; and `token`.
         not_after: when all certificates expire.
     """
 
@@ -41,7 +42,7 @@ class Credentials:
 
 
 def issue(addresses: Sequence[str], valid_for: timedelta) -> Credentials:
-    """Make an authority, a server certificate for `addresses` and `SERVER_NAMES`, and the administrator's client certificate.
+    """Make an authority, a server certificate for `addresses` and `SERVER_NAMES`, the administrator's client certificate, and a token.
 
     Source: the names and groups are those kubeadm gives to `apiserver.crt` and to `admin.conf`.
     """
@@ -60,6 +61,7 @@ def issue(addresses: Sequence[str], valid_for: timedelta) -> Credentials:
     files = {f"{part}.crt": certificate.public_bytes(Encoding.PEM) for part, certificate in certificates.items()}
     for part, key in keys.items():
         files[f"{part}.key"] = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    files["token"] = secrets.token_urlsafe(32).encode()
     return Credentials(files, not_after)
 
 

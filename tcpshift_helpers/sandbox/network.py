@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import json
 import os
 import socket
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -94,8 +94,8 @@ def choose_subnet(home: Home) -> Subnet:
         remembered = load_subnet(home)
         if _is_free(remembered.api_server):
             return remembered
-    digest = hashlib.sha256(str(home.root).encode()).digest()
-    start = int.from_bytes(digest[:4], "big")
+    # crc32 spreads well enough, and hashlib would bring 4 MB of OpenSSL into the supervisor.
+    start = zlib.crc32(str(home.root).encode())
     for attempt in range(_ATTEMPTS):
         number = (start + attempt) % (253 * 254)
         subnet = Subnet(f"127.{number // 254 + 1}.{number % 254 + 1}")

@@ -162,7 +162,7 @@ def test_children_notice_that_their_supervisor_was_killed(
 
 
 def test_the_supervisor_carries_no_heavy_libraries(home: Home) -> None:
-    heavy = {"asyncio", "aiohttp", "ssl", "typer", "rich", "cryptography", "filelock", "psutil", "yaml", "platformdirs"}
+    heavy = {"asyncio", "aiohttp", "ssl", "typer", "rich", "cryptography", "filelock", "hashlib", "psutil", "yaml"}
     program = f"import sys; import tcpshift_helpers.sandbox.supervise; print(sorted({heavy!r} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
