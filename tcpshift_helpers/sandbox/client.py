@@ -13,6 +13,7 @@ import contextlib
 import json
 import logging
 import ssl
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 FIRST_BACK_OFF_SECONDS = 0.02
 LONGEST_BACK_OFF_SECONDS = 0.5
 _REQUEST_SECONDS = 30.0
+_REMEMBERED_DELETIONS = 1000
 
 Key = tuple[str, str]
 
@@ -298,10 +300,21 @@ class Informer:
         self._client = client
         self._scope = {"namespace": namespace, "label_selector": label_selector, "field_selector": field_selector}
         self._callbacks: list[OnChange] = []
+        self._deleted_uids: deque[str] = deque(maxlen=_REMEMBERED_DELETIONS)
 
     def on_change(self, callback: OnChange) -> None:
         """Call `callback(type, object)` for each ADDED, MODIFIED and DELETED from now on, in order."""
         self._callbacks.append(callback)
+
+    def remember(self, obj: dict[str, Any]) -> None:
+        """Take in the answer of a write at once, before the watch tells of it: read your own writes.
+
+        Without this a controller that wakes between its write and the watch event would act twice.
+        """
+        known = self.objects.get(key_of(obj))
+        if obj["metadata"]["uid"] in self._deleted_uids or (known is not None and not _is_newer(obj, known)):
+            return
+        self._take("ADDED" if known is None else "MODIFIED", obj)
 
     async def run(self) -> None:
         """List and watch for ever; an API server that is away is waited for."""
@@ -343,13 +356,25 @@ class Informer:
         async with contextlib.aclosing(self._client.watch(self.resource, version, **self._scope)) as events:
             async for event_type, obj in events:
                 version = obj["metadata"]["resourceVersion"]
-                if event_type != "BOOKMARK":
+                if event_type == "DELETED":
                     self._take(event_type, obj)
+                elif event_type != "BOOKMARK":
+                    self._take_if_newer(obj)
         return version
+
+    def _take_if_newer(self, obj: dict[str, Any]) -> None:
+        known = self.objects.get(key_of(obj))
+        if known is None or known["metadata"]["uid"] != obj["metadata"]["uid"]:
+            self._take("ADDED", obj)
+        elif _is_newer(obj, known):
+            self._take("MODIFIED", obj)
 
     def _take(self, event_type: str, obj: dict[str, Any]) -> None:
         if event_type == "DELETED":
-            self.objects.pop(key_of(obj), None)
+            self._deleted_uids.append(obj["metadata"]["uid"])
+            known = self.objects.get(key_of(obj))
+            if known is not None and known["metadata"]["uid"] == obj["metadata"]["uid"]:
+                del self.objects[key_of(obj)]
         else:
             self.objects[key_of(obj)] = obj
         for callback in self._callbacks:
@@ -358,6 +383,11 @@ class Informer:
             except Exception:
                 # One broken subscriber must not end the copy that all others live on.
                 log.exception("a subscriber of %s failed on %s", self.resource.plural, key_of(obj))
+
+
+def _is_newer(obj: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
+    # Both servers count resource versions upwards in one sequence.
+    return int(obj["metadata"]["resourceVersion"]) > int(known["metadata"]["resourceVersion"])
 
 
 def _selectors(label_selector: str | None, field_selector: str | None) -> dict[str, str]:
