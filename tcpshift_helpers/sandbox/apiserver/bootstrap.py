@@ -1,0 +1,62 @@
+"""What exists in every cluster before anyone applied anything: system namespaces and the API server's own Service.
+
+Source: kubernetes pkg/controlplane/controller/{systemnamespaces,kubernetesservice}; objects as measured on kube-apiserver 1.34.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tcpshift_helpers.sandbox.apiserver.registry import NAMESPACES, Registry, Target, new_uid, timestamp
+from tcpshift_helpers.sandbox.apiserver.store import Key
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tcpshift_helpers.sandbox.apiserver.resources import ResourceType
+
+_SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+_SLICES = "endpointslices.discovery.k8s.io"
+
+
+def bootstrap(registry: Registry, resources: Mapping[str, ResourceType], address: str, port: int) -> None:
+    """Create what is missing.
+
+    Args:
+        registry: where to.
+        resources: kinds by `group_resource`.
+        address: where the API server listens.
+        port: its port.
+    """
+    for name in _SYSTEM_NAMESPACES:
+        if registry.store.get(Key(NAMESPACES, "", name)) is None:
+            registry.create(Target(resources[NAMESPACES], "v1"), _object("v1", "Namespace", name))
+    if registry.store.get(Key("services", "default", "kubernetes")) is None:
+        service = _object("v1", "Service", "kubernetes")
+        service["metadata"]["labels"] = {"component": "apiserver", "provider": "kubernetes"}
+        https = {"name": "https", "port": 443, "protocol": "TCP", "targetPort": port}
+        service["spec"] = {"type": "ClusterIP", "sessionAffinity": "None", "ports": [https]}
+        registry.create(Target(resources["services"], "v1", "default"), service)
+    _endpoint_slice(registry, address, port)
+
+
+def _endpoint_slice(registry: Registry, address: str, port: int) -> None:
+    # Written past validation, which refuses loopback addresses as the real server does.
+    key = Key(_SLICES, "default", "kubernetes")
+    known = registry.store.get(key)
+    endpoints = [{"addresses": [address], "conditions": {"ready": True}}]
+    if known is not None and known["endpoints"] == endpoints:
+        return
+    obj = known or _object("discovery.k8s.io/v1", "EndpointSlice", "kubernetes")
+    labels = {"kubernetes.io/service-name": "kubernetes"}
+    obj["metadata"].update({"namespace": "default", "labels": labels, "generation": 1})
+    obj["metadata"].setdefault("uid", new_uid())
+    obj["metadata"].setdefault("creationTimestamp", timestamp())
+    obj.update(
+        {"addressType": "IPv4", "endpoints": endpoints, "ports": [{"name": "https", "protocol": "TCP", "port": port}]}
+    )
+    registry.store.put(key, obj)
+
+
+def _object(api_version: str, kind: str, name: str) -> dict[str, Any]:
+    return {"kind": kind, "apiVersion": api_version, "metadata": {"name": name}}

@@ -1,0 +1,156 @@
+"""From a request's body to an object of the right kind: decoding, kind and version, unknown fields.
+
+Pure. Syntax is read by `decoding`, fields are judged by `validation`; this module decides what a finding means for the request:
+refused (`fieldValidation=Strict`), a warning (`Warn`) or nothing (`Ignore`). Unknown fields are never stored.
+
+Source: kubernetes/apiserver pkg/endpoints/handlers/create.go; messages as kube-apiserver 1.34 answers them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from tcpshift_helpers.sandbox.apiserver import validation
+from tcpshift_helpers.sandbox.apiserver.decoding import decode
+from tcpshift_helpers.sandbox.apiserver.status import StatusError, bad_request
+from tcpshift_helpers.sandbox.apiserver.strategy import is_custom
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tcpshift_helpers.sandbox.apiserver.resources import ResourceType
+    from tcpshift_helpers.sandbox.apiserver.schemas import Schemas
+
+Object = dict[str, Any]
+
+_UNKNOWN_FIELD = re.compile(r'^unknown field "(.*)"$')
+_PATH_STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+
+
+class Codec:
+    """Decodes bodies of all kinds it is told about."""
+
+    def __init__(self, schemas: Schemas, resources: Iterable[ResourceType]) -> None:
+        """Judge fields by `schemas`; `resources` are the kinds that are known at all."""
+        self._schemas = schemas
+        self._kinds = {(r.api_version(version), r.kind) for r in resources for version in r.versions}
+
+    def decode(
+        self, body: bytes, content_type: str, resource: ResourceType, version: str, field_validation: str
+    ) -> tuple[Object, list[str]]:
+        """An object of the kind, in its storage version, and warnings for the client.
+
+        Raises:
+            StatusError: 400, 415 or 422: it cannot be read, is of another kind, or is refused by strict validation.
+        """
+        obj, duplicates = decode(body, content_type, resource.kind)
+        self._check_kind(obj, body, resource, version)
+        return self.judge(obj, resource, version, field_validation, duplicates)
+
+    def decode_plain(self, body: bytes, content_type: str) -> Object:
+        """An object without a schema of its own, such as DeleteOptions, Scale or Binding.
+
+        Raises:
+            StatusError: 400 or 415.
+        """
+        obj, _ = decode(body, content_type or "application/json")
+        return obj
+
+    def judge(
+        self,
+        obj: Object,
+        resource: ResourceType,
+        version: str,
+        field_validation: str,
+        duplicates: list[str] | None = None,
+    ) -> tuple[Object, list[str]]:
+        """Judge the fields of a decoded object; as `decode`."""
+        if not is_custom(resource):
+            obj = _without_nulls(obj)
+        findings = [*(duplicates or []), *validation.unknown_fields(self._schemas, resource, version, obj)]
+        if findings and field_validation == "Strict":
+            listed = ", ".join(findings)
+            raise bad_request(
+                f'{resource.kind} in version "{version}" cannot be handled as a {resource.kind}: '
+                f"strict decoding error: {listed}"
+            )
+        for finding in findings:
+            match = _UNKNOWN_FIELD.match(finding)
+            if match:
+                _drop(obj, match[1])
+        obj["apiVersion"], obj["kind"] = resource.api_version(), resource.kind
+        return obj, findings if field_validation == "Warn" else []
+
+    def _check_kind(self, obj: Object, body: bytes, resource: ResourceType, version: str) -> None:
+        kind, api_version = obj.get("kind") or "", obj.get("apiVersion") or ""
+        expected = resource.api_version(version)
+        if is_custom(resource):
+            _check_custom_kind(obj, body, resource, expected)
+            return
+        kind, api_version = kind or resource.kind, api_version or expected
+        if (api_version, kind) == (expected, resource.kind):
+            return
+        if (api_version, kind) in self._kinds:
+            own_group = resource.group.split(".")[0] or "core"
+            why = f"converting ({api_version.rpartition('/')[2]}.{kind}) to ({own_group}.{resource.kind}): unknown conversion"
+        else:
+            why = f'no kind "{kind}" is registered for version "{api_version}" in scheme "pkg/runtime/scheme.go:110"'
+        raise bad_request(f'{kind} in version "{version}" cannot be handled as a {resource.kind}: {why}')
+
+
+def _check_custom_kind(obj: Object, body: bytes, resource: ResourceType, expected: str) -> None:
+    text = body.decode(errors="replace")
+    for field, name in (("kind", "Kind"), ("apiVersion", "apiVersion")):
+        if not obj.get(field):
+            raise bad_request(
+                f"the object provided is unrecognized (must be of type {resource.kind}): "
+                f"Object '{name}' is missing in '{text}' ({text})"
+            )
+    if obj["apiVersion"] != expected:
+        raise bad_request(
+            f"the API version in the data ({obj['apiVersion']}) does not match the expected API version ({expected})"
+        )
+    if obj["kind"] != resource.kind:
+        message = f'Invalid value: "{obj["kind"]}": must be {resource.kind}'
+        name = (obj.get("metadata") or {}).get("name", "")
+        raise StatusError(
+            422,
+            "Invalid",
+            f'{obj["kind"]}.{resource.group} "{name}" is invalid: kind: {message}',
+            {
+                "name": name,
+                "group": resource.group,
+                "kind": obj["kind"],
+                "causes": [{"reason": "FieldValueInvalid", "message": message, "field": "kind"}],
+            },
+        )
+
+
+def patched_is_invalid(patched: Object, error: StatusError) -> StatusError:
+    """How the real server words that a patch's result cannot be decoded.
+
+    Source: measured; the message quotes the whole object, and names neither kind nor name.
+    """
+    reason = error.message.partition(" cannot be handled as a ")[2].partition(": ")[2] or error.message
+    quoted = json.dumps(json.dumps(patched, ensure_ascii=False, separators=(",", ":")), ensure_ascii=False)
+    message = f"Invalid value: {quoted}: {reason}"
+    causes = [{"reason": "FieldValueInvalid", "message": message, "field": "patch"}]
+    return StatusError(422, "Invalid", f' "" is invalid: patch: {message}', {"causes": causes})
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    return value
+
+
+def _drop(obj: Object, path: str) -> None:
+    steps: list[str | int] = [name or int(index) for name, index in _PATH_STEP.findall(path)]
+    value: Any = obj
+    for step in steps[:-1]:
+        value = value[step]
+    value.pop(steps[-1], None)

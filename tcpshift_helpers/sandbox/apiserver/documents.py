@@ -1,0 +1,138 @@
+"""Paths that are no resources: health, version, discovery, OpenAPI.
+
+Source: kubernetes/apiserver pkg/server/{healthz,routes}, pkg/endpoints/discovery; openapi v3 as kubectl reads it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from tcpshift_helpers.sandbox.apiserver import discovery
+from tcpshift_helpers.sandbox.apiserver.representation import parse_accept
+from tcpshift_helpers.sandbox.apiserver.status import unknown_resource
+from tcpshift_helpers.sandbox.apiserver.store import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tcpshift_helpers.sandbox.apiserver.resources import ResourceType
+    from tcpshift_helpers.sandbox.apiserver.schemas import Schemas
+
+Object = dict[str, Any]
+
+VERSION = "v1.34.0"
+_HEALTH = ("/healthz", "/livez", "/readyz")
+_PATHS = ("/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version")
+
+
+class Documents:
+    """Answers from the table of kinds; made on demand, so that a start stays quick."""
+
+    def __init__(self, resources: Sequence[ResourceType], schemas: Schemas, server_address: str) -> None:
+        """Describe `resources`."""
+        self._resources = resources
+        self._schemas = schemas
+        self._server_address = server_address
+
+    def answer(self, request: web.Request) -> web.Response | None:
+        """The answer to a GET, or None if the path is no document.
+
+        Raises:
+            StatusError: 404, a version of a known group that is not served.
+        """
+        path = request.path.rstrip("/") or "/"
+        if request.method not in ("GET", "HEAD"):
+            return None
+        if path in _HEALTH or path.startswith(tuple(f"{health}/" for health in _HEALTH)):
+            return web.Response(text="ok")
+        if path.startswith("/openapi/v3"):
+            return self._openapi(path)
+        if path == "/version":
+            return _json(version_info())
+        if path == "/":
+            return _json({"paths": [*_PATHS, *self._group_paths()]})
+        if path in ("/api", "/apis"):
+            return self._groups(path, request.headers.get("Accept", ""))
+        return self._group_document(path)
+
+    def _groups(self, path: str, accept: str) -> web.Response:
+        core = path == "/api"
+        if _wants_aggregated(accept):
+            return _json(discovery.aggregated(self._resources, core=core), discovery.AGGREGATED_MEDIA_TYPE)
+        if core:
+            return _json(discovery.api_versions(self._server_address))
+        return _json(discovery.api_group_list(self._resources))
+
+    def _group_document(self, path: str) -> web.Response | None:
+        parts = path.strip("/").split("/")
+        if parts[0] == "apis" and len(parts) == 2:
+            document = discovery.api_group(self._resources, parts[1])
+        elif (parts[0] == "apis" and len(parts) == 3) or (parts[0] == "api" and len(parts) == 2):
+            group = parts[1] if parts[0] == "apis" else ""
+            document = discovery.api_resource_list(self._resources, group, parts[-1])
+            if document is None and discovery.api_group(self._resources, group):
+                raise unknown_resource()
+        else:
+            return None
+        return _json(document) if document else None
+
+    def _openapi(self, path: str) -> web.Response | None:
+        from tcpshift_helpers.sandbox.apiserver import openapi  # noqa: PLC0415 (large; only kubectl apply and explain ask)
+
+        parts = path.strip("/").split("/")[2:]
+        if not parts:
+            return _json(openapi.openapi_v3_index(self._resources))
+        group, version = ("", parts[1]) if parts[0] == "api" and len(parts) == 2 else ("", "")
+        if parts[0] == "apis" and len(parts) == 3:
+            group, version = parts[1], parts[2]
+        if not version or discovery.api_resource_list(self._resources, group, version) is None:
+            return None
+        text = encode(openapi.openapi_v3(group, version, self._resources, self._schemas))
+        etag = '"' + hashlib.sha256(text.encode()).hexdigest().upper()[:32] + '"'
+        return web.Response(text=text, content_type="application/json", headers={"ETag": etag})
+
+    def _group_paths(self) -> list[str]:
+        paths = []
+        for group in discovery.api_group_list(self._resources)["groups"]:
+            paths.append(f"/apis/{group['name']}")
+            paths.extend(f"/apis/{version['groupVersion']}" for version in group["versions"])
+        return paths
+
+
+def version_info() -> Object:
+    """`/version`: what this server presents itself as."""
+    major, minor, _ = VERSION.removeprefix("v").split(".")
+    return {
+        "major": major,
+        "minor": minor,
+        "emulationMajor": major,
+        "emulationMinor": minor,
+        "minCompatibilityMajor": major,
+        "minCompatibilityMinor": str(int(minor) - 1),
+        "gitVersion": f"{VERSION}+tcpshift",
+        "gitCommit": "",
+        "gitTreeState": "",
+        "buildDate": "1970-01-01T00:00:00Z",
+        "goVersion": "",
+        "compiler": "",
+        "platform": f"{platform.system().lower()}/{platform.machine()}",
+    }
+
+
+def _wants_aggregated(accept: str) -> bool:
+    for media_type in parse_accept(accept):
+        parameters = media_type.parameters
+        if parameters.get("as") == "APIGroupDiscoveryList":
+            if parameters.get("g") == "apidiscovery.k8s.io" and parameters.get("v") == "v2":
+                return True
+        elif media_type.name in ("application/json", "*/*"):
+            return False
+    return False
+
+
+def _json(document: Object, content_type: str = "application/json") -> web.Response:
+    return web.Response(body=(encode(document) + "\n").encode(), headers={"Content-Type": content_type})

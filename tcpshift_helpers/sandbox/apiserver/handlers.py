@@ -1,0 +1,226 @@
+"""Verbs on resources: from an HTTP request to the registry and back.
+
+One entry for all kinds; nothing here is particular to one. Watches and logs are streamed by `streams`.
+
+Source: kubernetes/apiserver pkg/endpoints/{installer.go,handlers}; messages as kube-apiserver 1.34 answers them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from tcpshift_helpers.sandbox.apiserver import subresources
+from tcpshift_helpers.sandbox.apiserver.deletion import delete, success
+from tcpshift_helpers.sandbox.apiserver.listing import check_version, page, predicate
+from tcpshift_helpers.sandbox.apiserver.patching import Patch
+from tcpshift_helpers.sandbox.apiserver.registry import Registry, Target
+from tcpshift_helpers.sandbox.apiserver.representation import Representation, negotiate
+from tcpshift_helpers.sandbox.apiserver.request import (
+    ResourcePath,
+    WriteOptions,
+    delete_options,
+    truthy,
+    write_options,
+)
+from tcpshift_helpers.sandbox.apiserver.status import method_not_allowed, unknown_resource
+from tcpshift_helpers.sandbox.apiserver.store import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from tcpshift_helpers.sandbox.apiserver.codec import Codec
+    from tcpshift_helpers.sandbox.apiserver.resources import ResourceType
+    from tcpshift_helpers.sandbox.apiserver.schemas import Schemas
+    from tcpshift_helpers.sandbox.apiserver.streams import Streams
+
+Object = dict[str, Any]
+
+_SCALE = "scale"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request, as far as it is understood."""
+
+    request: web.Request
+    target: Target
+    representation: Representation
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """Query parameters."""
+        return self.request.query
+
+    def write_options(self, kind: str) -> WriteOptions:
+        """`dryRun` and `fieldValidation`."""
+        return write_options(kind, self.query, self.request.query.getall("dryRun", []))
+
+
+def json_response(body: Object, status: int = 200, warnings: Sequence[str] = ()) -> web.Response:
+    """A JSON answer with Warning headers."""
+    response = web.Response(text=encode(body) + "\n", status=status, content_type="application/json")
+    response.charset = None
+    for warning in warnings:
+        response.headers.add("Warning", "299 - " + json.dumps(warning, ensure_ascii=False))
+    return response
+
+
+class ResourceHandler:
+    """Answers requests below /api and /apis."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        resources: Sequence[ResourceType],
+        codec: Codec,
+        schemas: Schemas,
+        streams: Streams,
+    ) -> None:
+        """Serve `resources` from `registry`."""
+        self._registry = registry
+        self._by_path = {(r.group, version, r.plural): r for r in resources for version in r.versions}
+        self._codec = codec
+        self._schemas = schemas
+        self._streams = streams
+
+    def serves(self, path: ResourcePath) -> bool:
+        """Whether the path's API group is served at all."""
+        return any(group == path.group for group, _, _ in self._by_path)
+
+    async def handle(self, request: web.Request, path: ResourcePath) -> web.StreamResponse:
+        """Answer one request.
+
+        Raises:
+            StatusError: any refusal.
+        """
+        if path.plural == "bindings" and not path.group and path.namespace and not path.name:
+            path = ResourcePath("", path.version, "pods", path.namespace, "", "binding")
+        resource = self._by_path.get((path.group, path.version, path.plural))
+        if resource is None or (path.subresource and path.subresource not in resource.subresources):
+            raise unknown_resource()
+        if resource.namespaced != bool(path.namespace) and (path.namespace or path.name):
+            raise unknown_resource()
+        form = negotiate(request.headers.get("Accept", ""))
+        representation = Representation(resource, path.version, form, request.query.get("includeObject", "Metadata"))
+        target = Target(resource, path.version, path.namespace, path.name, path.subresource)
+        call = Call(request, target, representation)
+        if path.watch or (request.method == "GET" and truthy(request.query.get("watch")) and not path.subresource):
+            return await self._streams.watch(request, target, representation)
+        return await self._verb(call)(call)
+
+    def _verb(self, call: Call) -> Callable[[Call], Awaitable[web.StreamResponse]]:
+        target, method = call.target, call.request.method
+        if target.subresource in ("binding", "eviction", "log"):
+            verbs = {"log": {"GET": self._log}}.get(target.subresource, {"POST": self._post_subresource})
+        elif target.subresource == "finalize":
+            verbs = {"PUT": self._replace}
+        elif target.subresource:
+            verbs = {"GET": self._get, "PUT": self._replace, "PATCH": self._patch}
+        elif target.name:
+            verbs = {"GET": self._get, "PUT": self._replace, "PATCH": self._patch, "DELETE": self._delete}
+        elif target.resource.namespaced and not target.namespace:
+            verbs = {"GET": self._list}
+        elif target.resource.plural == "namespaces":
+            verbs = {"GET": self._list, "POST": self._create}
+        else:
+            verbs = {"GET": self._list, "POST": self._create, "DELETE": self._delete_collection}
+        if method not in verbs:
+            raise method_not_allowed()
+        return verbs[method]
+
+    async def _get(self, call: Call) -> web.Response:
+        check_version(call.query, self._registry.store.revision, is_list=False)
+        obj = self._registry.get(call.target)
+        shown = subresources.scale_of(obj) if call.target.subresource == _SCALE else call.representation.object(obj)
+        return json_response(shown)
+
+    async def _log(self, call: Call) -> web.StreamResponse:
+        return await self._streams.log(call.request, self._registry.get(call.target))
+
+    async def _list(self, call: Call) -> web.Response:
+        return json_response(self._listed(call))
+
+    def _listed(self, call: Call) -> Object:
+        target, revision = call.target, self._registry.store.revision
+        check_version(call.query, revision, is_list=True)
+        matches = predicate(target.resource, call.query)
+        every = self._registry.list(target.resource, target.namespace)
+        selected = (obj for obj in every if matches is None or matches(obj))
+        objs, metadata = page(selected, call.query, revision, counted=matches is None)
+        return call.representation.list(objs, metadata)
+
+    async def _create(self, call: Call) -> web.Response:
+        options = call.write_options("CreateOptions")
+        obj, warnings = await self._decoded(call, options)
+        created = self._registry.create(call.target, obj, options)
+        return json_response(call.representation.object(created), 201, warnings)
+
+    async def _post_subresource(self, call: Call) -> web.Response:
+        options = call.write_options("CreateOptions")
+        body = self._codec.decode_plain(await call.request.read(), call.request.headers.get("Content-Type", ""))
+        act = subresources.bind if call.target.subresource == "binding" else subresources.evict
+        return json_response(act(self._registry, call.target, body, options), 201)
+
+    async def _replace(self, call: Call) -> web.Response:
+        options = call.write_options("UpdateOptions")
+        target = call.target
+        if target.subresource == _SCALE:
+            body = self._codec.decode_plain(await call.request.read(), call.request.headers.get("Content-Type", ""))
+            scale = subresources.update_scale(self._registry, target, lambda _: body, options, conditional=False)
+            return json_response(scale)
+        obj, warnings = await self._decoded(call, options)
+        if target.subresource == "finalize":
+            return json_response(subresources.finalize(self._registry, target, lambda _: obj, options), 200, warnings)
+        stored, created = self._registry.update(target, lambda _: obj, options)
+        return json_response(call.representation.object(stored), 201 if created else 200, warnings)
+
+    async def _patch(self, call: Call) -> web.Response:
+        options = call.write_options("PatchOptions")
+        target = call.target
+        content_type = call.request.headers.get("Content-Type", "")
+        patch = Patch.parse(await call.request.read(), content_type, target.resource)
+        if target.subresource == _SCALE:
+            scale = subresources.update_scale(self._registry, target, patch.apply_plain, options, conditional=True)
+            return json_response(scale)
+        warnings: list[str] = []
+
+        def patched(old: Object) -> Object:
+            obj, found = patch.apply(old, target, self._schemas, self._codec, options.field_validation)
+            warnings.extend(found)
+            return obj
+
+        stored, _ = self._registry.update(target, patched, options, conditional=True)
+        return json_response(call.representation.object(stored), 200, warnings)
+
+    async def _delete(self, call: Call) -> web.Response:
+        options = delete_options(await self._delete_body(call), call.query, call.request.query.getall("dryRun", []))
+        obj, gone = delete(self._registry, call.target, options)
+        status = 202 if not gone and options.non_cascading_asked else 200
+        if gone and not self._registry.strategy(call.target.resource).returns_deleted:
+            return json_response(success(call.target, obj), status)
+        return json_response(call.representation.object(obj), status)
+
+    async def _delete_collection(self, call: Call) -> web.Response:
+        options = delete_options(await self._delete_body(call), call.query, call.request.query.getall("dryRun", []))
+        listed = self._listed(call)
+        matches = predicate(call.target.resource, call.query)
+        for obj in list(self._registry.list(call.target.resource, call.target.namespace)):
+            if matches is None or matches(obj):
+                name = obj["metadata"]["name"]
+                target = Target(call.target.resource, call.target.version, call.target.namespace, name)
+                delete(self._registry, target, options)
+        return json_response(listed)
+
+    async def _delete_body(self, call: Call) -> Object | None:
+        body = await call.request.read()
+        return self._codec.decode_plain(body, call.request.headers.get("Content-Type", "")) if body else None
+
+    async def _decoded(self, call: Call, options: WriteOptions) -> tuple[Object, list[str]]:
+        body = await call.request.read()
+        content_type = call.request.headers.get("Content-Type", "")
+        target = call.target
+        return self._codec.decode(body, content_type, target.resource, target.version, options.field_validation)

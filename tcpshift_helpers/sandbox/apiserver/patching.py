@@ -1,0 +1,125 @@
+"""Patches as they arrive: which kind of patch, and what it makes of an object.
+
+Pure. The merge algorithms live in `patch`; here is how the result is read back as an object of its kind.
+
+Source: kubernetes/apiserver pkg/endpoints/handlers/patch.go; messages as kube-apiserver 1.34 answers them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tcpshift_helpers.sandbox.apiserver import patch as algorithms
+from tcpshift_helpers.sandbox.apiserver.codec import patched_is_invalid
+from tcpshift_helpers.sandbox.apiserver.decoding import JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, decode_patch
+from tcpshift_helpers.sandbox.apiserver.field_errors import FieldError, invalid
+from tcpshift_helpers.sandbox.apiserver.status import StatusError, bad_request
+from tcpshift_helpers.sandbox.apiserver.strategy import is_custom
+
+
+if TYPE_CHECKING:
+    from tcpshift_helpers.sandbox.apiserver.codec import Codec
+    from tcpshift_helpers.sandbox.apiserver.registry import Target
+    from tcpshift_helpers.sandbox.apiserver.resources import ResourceType
+    from tcpshift_helpers.sandbox.apiserver.schemas import Schemas
+
+Object = dict[str, Any]
+
+APPLY_PATCH = "application/apply-patch+yaml"
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A patch that was read, not yet applied.
+
+    Attributes:
+        media_type: which algorithm it is for.
+        content: a list of operations, or an object.
+    """
+
+    media_type: str
+    content: Any
+
+    @classmethod
+    def parse(cls, body: bytes, content_type: str, resource: ResourceType) -> Patch:
+        """Read the body.
+
+        Raises:
+            StatusError: 400 or 415.
+        """
+        media_type = content_type.partition(";")[0].strip()
+        _check_media_type(media_type, resource)
+        content, _ = decode_patch(body, media_type)
+        return cls(media_type, content)
+
+    def apply_plain(self, obj: Object) -> Object:
+        """Apply to an object without a schema of its own, such as a Scale."""
+        if self.media_type == JSON_PATCH:
+            return algorithms.json_patch(obj, self.content)
+        return algorithms.merge_patch(obj, self.content)
+
+    def apply(
+        self, old: Object, target: Target, schemas: Schemas, codec: Codec, field_validation: str
+    ) -> tuple[Object, list[str]]:
+        """The wished object, decoded, in its storage version, and warnings.
+
+        Raises:
+            StatusError: 409, 415 or 422.
+        """
+        resource, version = target.resource, target.version
+        shown = {**old, "apiVersion": resource.api_version(version)}
+        shown["metadata"] = dict(old["metadata"])
+        if self.media_type == STRATEGIC_MERGE_PATCH:
+            schema = schemas.of(resource.group, version, resource.kind) or {}
+            patched = algorithms.strategic_merge_patch(shown, self.content, schema, schemas)
+        else:
+            patched = self.apply_plain(shown)
+        try:
+            self._check_identity(patched, shown, resource)
+            obj, warnings = codec.judge(patched, resource, version, field_validation)
+        except StatusError as error:
+            if error.code != 400:
+                raise
+            raise patched_is_invalid(patched, error) from None
+        uid = (obj.get("metadata") or {}).get("uid")
+        if uid != old["metadata"]["uid"] and uid:
+            errors = [FieldError("FieldValueInvalid", "metadata.uid", f'Invalid value: "{uid}": field is immutable')]
+            raise invalid(resource, target.name, errors)
+        return obj, warnings
+
+    def _check_identity(self, patched: Object, shown: Object, resource: ResourceType) -> None:
+        for field in ("apiVersion", "kind"):
+            if patched.get(field, shown[field]) != shown[field]:
+                raise bad_request(
+                    f"the API version in the data ({patched.get('apiVersion')}) does not match "
+                    f"the expected API version ({shown['apiVersion']})"
+                    if field == "apiVersion"
+                    else f'the kind in the data ("{patched.get("kind")}") is not {resource.kind}'
+                )
+
+
+def _check_media_type(media_type: str, resource: ResourceType) -> None:
+    known = (
+        (JSON_PATCH, MERGE_PATCH, APPLY_PATCH)
+        if is_custom(resource)
+        else (
+            JSON_PATCH,
+            MERGE_PATCH,
+            STRATEGIC_MERGE_PATCH,
+            APPLY_PATCH,
+        )
+    )
+    if media_type == APPLY_PATCH:
+        message = (
+            "server-side apply is not implemented by this API server (it is the sandbox's); "
+            "use kubectl apply without --server-side"
+        )
+        raise StatusError(415, "UnsupportedMediaType", message)
+    if media_type in known:
+        return
+    if media_type == STRATEGIC_MERGE_PATCH:
+        accepted = ", ".join(known)
+        message = f"the body of the request was in an unknown format - accepted media types include: {accepted}"
+        raise StatusError(415, "UnsupportedMediaType", message)
+    raise StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})

@@ -1,0 +1,197 @@
+"""What a request asks for: its path and query as data.
+
+Pure. It knows the shape of Kubernetes' paths, not which kinds exist, and does not act on anything.
+
+Source: kubernetes/apiserver pkg/endpoints/request/requestinfo.go; messages as kube-apiserver 1.34 answers them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tcpshift_helpers.sandbox.apiserver.status import StatusError, invalid_options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True", ""})
+_PROPAGATION = ("Foreground", "Background", "Orphan")
+
+
+@dataclass(frozen=True)
+class ResourcePath:
+    """A path below /api or /apis that names a resource.
+
+    Attributes:
+        group: API group, empty for the core group.
+        version: API version.
+        plural: resource name.
+        namespace: namespace in the path, or empty.
+        name: object name, or empty for a collection.
+        subresource: such as `status`, or empty.
+        watch: the deprecated /watch/ prefix was used.
+    """
+
+    group: str
+    version: str
+    plural: str
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""
+    watch: bool = False
+
+
+def parse_path(path: str) -> ResourcePath | None:
+    """Read a resource path; None if it is not one (discovery, health, unknown)."""
+    parts = [part for part in path.split("/") if part]
+    if len(parts) >= 3 and parts[0] == "api":
+        group, version, rest = "", parts[1], parts[2:]
+    elif len(parts) >= 4 and parts[0] == "apis":
+        group, version, rest = parts[1], parts[2], parts[3:]
+    else:
+        return None
+    watch = rest[0] == "watch" and len(rest) > 1
+    if watch:
+        rest = rest[1:]
+    namespace = ""
+    if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in ("status", "finalize"):
+        namespace, rest = rest[1], rest[2:]
+    plural, name, subresource, *extra = [*rest, "", ""][: max(3, len(rest))]
+    if extra:
+        subresource = "/".join([subresource, *extra])
+    return ResourcePath(group, version, plural, namespace, name, subresource, watch)
+
+
+def truthy(text: str | None) -> bool:
+    """A query parameter's boolean, absent meaning no."""
+    return text is not None and text in _TRUE
+
+
+def integer(text: str | None) -> int | None:
+    """A query parameter's number, absent or empty meaning None.
+
+    Raises:
+        StatusError: 400, it is not a number.
+    """
+    if not text:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise StatusError(400, "BadRequest", f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+
+
+@dataclass(frozen=True)
+class WriteOptions:
+    """`CreateOptions`, `UpdateOptions` and `PatchOptions` have these in common."""
+
+    dry_run: bool = False
+    field_validation: str = "Warn"
+
+
+def write_options(kind: str, query: Mapping[str, str], dry_run: Sequence[str]) -> WriteOptions:
+    """Read `dryRun` and `fieldValidation`.
+
+    Args:
+        kind: `CreateOptions`, `UpdateOptions` or `PatchOptions`, for the message.
+        query: query parameters.
+        dry_run: all values of `dryRun`.
+
+    Raises:
+        StatusError: 422, a value is not supported.
+    """
+    validation = query.get("fieldValidation", "")
+    if validation not in ("", "Ignore", "Strict", "Warn"):
+        supported = '"", "Ignore", "Strict", "Warn"'
+        raise invalid_options(
+            kind,
+            "fieldValidation",
+            "FieldValueNotSupported",
+            f'Unsupported value: "{validation}": supported values: {supported}',
+        )
+    return WriteOptions(_dry_run(kind, dry_run), validation or "Warn")
+
+
+def _dry_run(kind: str, values: Sequence[str]) -> bool:
+    values = [value for value in values if value]
+    if values and set(values) != {"All"}:
+        listed = ",".join(f'"{value}"' for value in values)
+        raise invalid_options(
+            kind, "dryRun", "FieldValueNotSupported", f'Unsupported value: [{listed}]: supported values: "All"'
+        )
+    return bool(values)
+
+
+@dataclass(frozen=True)
+class DeleteOptions:
+    """`metav1.DeleteOptions`.
+
+    Attributes:
+        grace_period_seconds: None means the kind's default.
+        propagation_policy: `Orphan`, `Background`, `Foreground` or None.
+        uid: precondition, or None.
+        resource_version: precondition, or None.
+        dry_run: say what would happen, do nothing.
+        non_cascading_asked: `orphanDependents: false` was given, which makes an unfinished deletion answer 202.
+    """
+
+    grace_period_seconds: int | None = None
+    propagation_policy: str | None = None
+    uid: str | None = None
+    resource_version: str | None = None
+    dry_run: bool = False
+    non_cascading_asked: bool = False
+
+
+def delete_options(
+    body: Mapping[str, object] | None, query: Mapping[str, str], dry_run: Sequence[str]
+) -> DeleteOptions:
+    """Read deletion options from the body, else from the query.
+
+    Raises:
+        StatusError: 400 or 422, a value is not supported.
+    """
+    if body:
+        raw_preconditions = body.get("preconditions")
+        preconditions = raw_preconditions if isinstance(raw_preconditions, dict) else {}
+        grace, orphan, policy = (
+            body.get("gracePeriodSeconds"),
+            body.get("orphanDependents"),
+            body.get("propagationPolicy"),
+        )
+        listed = body.get("dryRun")
+        dry_run = [str(value) for value in listed] if isinstance(listed, list) else dry_run
+    else:
+        preconditions = {}
+        grace, policy = integer(query.get("gracePeriodSeconds")), query.get("propagationPolicy")
+        orphan = truthy(query["orphanDependents"]) if "orphanDependents" in query else None
+    if orphan is not None and policy is not None:
+        raise invalid_options(
+            "DeleteOptions",
+            "propagationPolicy",
+            "FieldValueInvalid",
+            f'Invalid value: "{policy}": orphanDependents and deletionPropagation cannot be both set',
+        )
+    if policy is not None and policy not in _PROPAGATION:
+        supported = ", ".join(f'"{value}"' for value in (*_PROPAGATION, "nil"))
+        raise invalid_options(
+            "DeleteOptions",
+            "propagationPolicy",
+            "FieldValueNotSupported",
+            f'Unsupported value: "{policy}": supported values: {supported}',
+        )
+    if orphan is not None:
+        policy = "Orphan" if orphan else "Background"
+    return DeleteOptions(
+        grace_period_seconds=grace if isinstance(grace, int) else None,
+        propagation_policy=policy if isinstance(policy, str) else None,
+        uid=_text(preconditions.get("uid")),
+        resource_version=_text(preconditions.get("resourceVersion")),
+        dry_run=_dry_run("DeleteOptions", dry_run),
+        non_cascading_asked=orphan is False,
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

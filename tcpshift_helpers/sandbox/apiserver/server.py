@@ -1,0 +1,176 @@
+"""The API server: TLS, who may ask, limits, and which part answers a path.
+
+One process, one event loop, loopback only. Kinds' rules are in the registry; this module composes and serves.
+
+Source: kubernetes/apiserver pkg/server (health, version, not-found answers, body limit of 3 MiB).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import ssl
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from tcpshift_helpers.errors import PortInUseError
+from tcpshift_helpers.sandbox import certificates
+from tcpshift_helpers.sandbox.apiserver.authentication import Authenticator
+from tcpshift_helpers.sandbox.apiserver.bootstrap import bootstrap
+from tcpshift_helpers.sandbox.apiserver.codec import Codec
+from tcpshift_helpers.sandbox.apiserver.documents import Documents
+from tcpshift_helpers.sandbox.apiserver.handlers import ResourceHandler, json_response
+from tcpshift_helpers.sandbox.apiserver.registry import Registry
+from tcpshift_helpers.sandbox.apiserver.request import parse_path
+from tcpshift_helpers.sandbox.apiserver.resources import BUILT_IN
+from tcpshift_helpers.sandbox.apiserver.schemas import Schemas
+from tcpshift_helpers.sandbox.apiserver.status import StatusError
+from tcpshift_helpers.sandbox.apiserver.store import Store
+from tcpshift_helpers.sandbox.apiserver.streams import Streams
+from tcpshift_helpers.sandbox.network import API_PORT, KUBELET_PORT, Subnet, choose_subnet
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from tcpshift_helpers.sandbox.apiserver.admission import Admission
+    from tcpshift_helpers.sandbox.home import Home
+
+BODY_LIMIT_BYTES = 3 * 1024 * 1024
+_SHUTDOWN_SECONDS = 1.0
+_BACKLOG = 128
+_log = logging.getLogger(__name__)
+
+
+async def run(home: Home, admission: Sequence[Admission] = ()) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        home: the state directory; credentials and network are made if they are not there.
+        admission: plug-ins that change or refuse objects on their way in, in order.
+
+    Raises:
+        PortInUseError: another process listens on the API server's address.
+        sqlite3.OperationalError: another API server holds the database, or it cannot be written.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, stop.set)
+    async with serve(home, admission):
+        await stop.wait()
+
+
+@contextlib.asynccontextmanager
+async def serve(home: Home, admission: Sequence[Admission] = ()) -> AsyncIterator[Subnet]:
+    """Serve while the context is open; yields the subnet once requests are answered.
+
+    Raises:
+        PortInUseError, sqlite3.OperationalError: as `run`.
+    """
+    home.create()
+    subnet = choose_subnet(home)
+    certificates.ensure(home, [subnet.api_server])
+    listener = _listen(subnet.api_server)
+    store = Store(home.database)
+    try:
+        app = _application(home, store, subnet, admission)
+        runner = web.AppRunner(
+            app, access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_SECONDS, keepalive_timeout=75.0
+        )
+        await runner.setup()
+        try:
+            await web.SockSite(runner, listener, ssl_context=_server_tls(home), backlog=_BACKLOG).start()
+            _log.info("serving https://%s:%d at resourceVersion %d", subnet.api_server, API_PORT, store.revision)
+            yield subnet
+        finally:
+            await runner.cleanup()
+    finally:
+        listener.close()
+        store.close()
+
+
+def _application(home: Home, store: Store, subnet: Subnet, admission: Sequence[Admission]) -> web.Application:
+    schemas = Schemas.load(home.cache)
+    registry = Registry(store, tuple(subnet.cluster_ips()), admission)
+    bootstrap(registry, {resource.group_resource: resource for resource in BUILT_IN}, subnet.api_server, API_PORT)
+    token = home.token.read_text(encoding="utf-8").strip()
+    kubelet_tls = ssl.create_default_context(cafile=home.pki / "ca.crt")
+    streams = Streams(store, f"https://{subnet.api_server}:{KUBELET_PORT}", token, kubelet_tls)
+    codec = Codec(schemas, BUILT_IN)
+    front = Front(
+        Authenticator(token),
+        Documents(BUILT_IN, schemas, f"{subnet.api_server}:{API_PORT}"),
+        ResourceHandler(registry, BUILT_IN, codec, schemas, streams),
+    )
+    app = web.Application(client_max_size=BODY_LIMIT_BYTES)
+    app.router.add_route("*", "/{path:.*}", front.handle)
+    return app
+
+
+class Front:
+    """The first to see a request: credentials, then documents or resources, and errors as `metav1.Status`."""
+
+    def __init__(self, authenticator: Authenticator, documents: Documents, resources: ResourceHandler) -> None:
+        """Ask these three, in this order."""
+        self._authenticator = authenticator
+        self._documents = documents
+        self._resources = resources
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer any request."""
+        try:
+            return await self._answer(request)
+        except StatusError as error:
+            return json_response(error.body(), error.code)
+        except web.HTTPRequestEntityTooLarge:
+            message = f"Request entity too large: limit is {BODY_LIMIT_BYTES}"
+            return json_response(StatusError(413, "RequestEntityTooLarge", message).body(), 413)
+        except (ConnectionResetError, asyncio.CancelledError):
+            raise  # The client is gone.
+        except Exception as error:
+            _log.exception("%s %s", request.method, request.path)
+            message = f"Internal error occurred: {type(error).__name__}: {error}"
+            details = {"causes": [{"message": message.partition(": ")[2]}]}
+            return json_response(StatusError(500, "InternalError", message, details).body(), 500)
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        self._authenticator.check(request.path, request.headers.get("Authorization", ""), _peer_certificate(request))
+        document = self._documents.answer(request)
+        if document is not None:
+            return document
+        path = parse_path(request.path)
+        if path is None or not self._resources.serves(path):
+            return web.Response(text="404 page not found\n", status=404)
+        return await self._resources.handle(request, path)
+
+
+def _peer_certificate(request: web.Request) -> dict[str, Any] | None:
+    transport = request.transport
+    return transport.get_extra_info("peercert") if transport else None
+
+
+def _listen(address: str) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address, API_PORT))
+    except OSError as error:
+        listener.close()
+        raise PortInUseError(
+            f"The API server cannot listen on {address}:{API_PORT}: {error.strerror}. "
+            "Another sandbox or program holds this address; stop it (tcpshift down), or find it with: "
+            f"ss -ltnp 'sport = :{API_PORT}'."
+        ) from error
+    return listener
+
+
+def _server_tls(home: Home) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=home.pki / "ca.crt")
+    context.load_cert_chain(home.pki / "apiserver.crt", home.pki / "apiserver.key")
+    context.verify_mode = ssl.CERT_OPTIONAL
+    return context

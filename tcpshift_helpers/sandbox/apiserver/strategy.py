@@ -1,0 +1,211 @@
+"""What is special about a kind when its objects are created, changed and deleted.
+
+Pure. The registry runs the common course of a write and asks the kind's strategy at the points where kinds differ.
+Defaults and validation live in their own modules; addresses of Services in `service_addresses`.
+
+Source: kubernetes pkg/registry/*/strategy.go and apiextensions-apiserver pkg/registry/customresource/strategy.go;
+metadata kept by status updates as measured on kube-apiserver 1.34.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tcpshift_helpers.sandbox.apiserver.resources import ResourceType
+
+Object = dict[str, Any]
+
+NAMESPACE_FINALIZER = "kubernetes"
+NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
+_DEFAULT_GRACE_SECONDS = 30
+
+
+def same(left: Object, right: Object) -> bool:
+    """Whether two objects differ in nothing but `metadata.resourceVersion`."""
+    return _without_version(left) == _without_version(right)
+
+
+def _without_version(obj: Object) -> Object:
+    metadata = {key: value for key, value in obj["metadata"].items() if key not in ("resourceVersion", "managedFields")}
+    return {**obj, "metadata": metadata}
+
+
+def _without_metadata_and_status(obj: Object) -> Object:
+    return {key: value for key, value in obj.items() if key not in ("metadata", "status", "apiVersion", "kind")}
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """The common rules; kinds override what differs.
+
+    Attributes:
+        resource: the kind.
+        unconditional_update: an update may leave out `metadata.resourceVersion`.
+        create_on_update: PUT of a name that is not there creates it.
+        returns_deleted: DELETE answers with the object in place of a Status.
+        counts_generations: `metadata.generation` counts changes of what was asked for.
+    """
+
+    resource: ResourceType
+    unconditional_update: bool = True
+    create_on_update: bool = False
+    returns_deleted: bool = False
+    counts_generations: bool = False
+
+    def prepare_for_create(self, obj: Object) -> None:
+        """Drop what only the server may set, set what it starts with."""
+        if "status" in self.resource.subresources:
+            obj.pop("status", None)
+        if self.counts_generations:
+            obj["metadata"]["generation"] = 1
+
+    def prepare_for_update(self, obj: Object, old: Object) -> None:
+        """Keep what a plain update may not change, and count the generation."""
+        if "status" in self.resource.subresources:
+            _keep(obj, old, "status")
+        self._count_generation(obj, old)
+
+    def prepare_for_status_update(self, obj: Object, old: Object) -> None:
+        """Keep all but what the status subresource may change."""
+        for field in (set(obj) | set(old)) - {"metadata", "status", "apiVersion", "kind"}:
+            _keep(obj, old, field)
+        self.keep_metadata_on_status_update(obj, old)
+
+    def keep_metadata_on_status_update(self, obj: Object, old: Object) -> None:
+        """Which metadata the status subresource may not change; nothing by default."""
+
+    def is_complete(self, obj: Object) -> bool:
+        """Whether nothing holds back the removal of an object that is being deleted."""
+        metadata = obj["metadata"]
+        return not metadata.get("finalizers") and not metadata.get("deletionGracePeriodSeconds")
+
+    def grace_seconds(self, obj: Object, asked: int | None) -> int | None:
+        """How long deletion takes for a kind that is deleted gracefully; None for all others."""
+        del obj, asked
+        return None
+
+    def _count_generation(self, obj: Object, old: Object) -> None:
+        if not self.counts_generations:
+            return
+        generation = old["metadata"].get("generation", 1)
+        changed = self._differs(obj, old)
+        obj["metadata"]["generation"] = generation + 1 if changed else generation
+
+    def _differs(self, obj: Object, old: Object) -> bool:
+        return _without_metadata_and_status(obj) != _without_metadata_and_status(old)
+
+
+class DeploymentStrategy(Strategy):
+    """Labels belong to the main resource; annotations may come with the status."""
+
+    def keep_metadata_on_status_update(self, obj: Object, old: Object) -> None:
+        """Keep the labels."""
+        _keep(obj["metadata"], old["metadata"], "labels")
+
+
+class CustomResourceStrategy(Strategy):
+    """Istio's kinds: the status subresource changes no metadata, and updates name the version they change."""
+
+    def keep_metadata_on_status_update(self, obj: Object, old: Object) -> None:
+        """Keep all metadata."""
+        obj["metadata"] = dict(old["metadata"])
+
+
+class EndpointSliceStrategy(Strategy):
+    """Labels count as part of what was asked for."""
+
+    def _differs(self, obj: Object, old: Object) -> bool:
+        return super()._differs(obj, old) or obj["metadata"].get("labels") != old["metadata"].get("labels")
+
+
+class NamespaceStrategy(Strategy):
+    """A namespace goes only when its own finalizer, `spec.finalizers`, is gone: when it is empty."""
+
+    def prepare_for_create(self, obj: Object) -> None:
+        """Active, with the finalizer and the label of its name."""
+        metadata, spec = obj["metadata"], obj.setdefault("spec", {})
+        spec["finalizers"] = sorted({*(spec.get("finalizers") or []), NAMESPACE_FINALIZER})
+        obj["status"] = {"phase": "Active"}
+        if metadata.get("name"):
+            metadata["labels"] = {NAMESPACE_NAME_LABEL: metadata["name"], **(metadata.get("labels") or {})}
+
+    def prepare_for_update(self, obj: Object, old: Object) -> None:
+        """Finalizers have a subresource of their own."""
+        obj["spec"] = dict(old.get("spec") or {})
+        _keep(obj, old, "status")
+        labels = obj["metadata"].get("labels") or {}
+        obj["metadata"]["labels"] = {**labels, NAMESPACE_NAME_LABEL: obj["metadata"]["name"]}
+
+    def is_complete(self, obj: Object) -> bool:
+        """Both lists of finalizers are empty."""
+        return super().is_complete(obj) and not (obj.get("spec") or {}).get("finalizers")
+
+
+class PodStrategy(Strategy):
+    """Deleted gracefully: marked first, removed by the node once its processes ended."""
+
+    def prepare_for_create(self, obj: Object) -> None:
+        """Pending."""
+        super().prepare_for_create(obj)
+        obj["status"] = {"phase": "Pending", "qosClass": _qos_class(obj.get("spec") or {})}
+
+    def grace_seconds(self, obj: Object, asked: int | None) -> int | None:
+        """As asked, else the pod's own; none for a pod that does not run."""
+        spec, phase = obj.get("spec") or {}, (obj.get("status") or {}).get("phase")
+        if not spec.get("nodeName") or phase in ("Succeeded", "Failed"):
+            return 0
+        own = spec.get("terminationGracePeriodSeconds")
+        grace = asked if asked is not None else _DEFAULT_GRACE_SECONDS if own is None else own
+        return int(grace) if grace >= 0 else 1
+
+
+def _keep(obj: Object, old: Object, field: str) -> None:
+    if field in old:
+        obj[field] = old[field]
+    else:
+        obj.pop(field, None)
+
+
+def _qos_class(spec: Object) -> str:
+    """Source: kubernetes pkg/apis/core/v1/helper/qos."""
+    resources = [container.get("resources") or {} for container in spec.get("containers") or []]
+    named = [resource for resource in resources if resource.get("requests") or resource.get("limits")]
+    if not named:
+        return "BestEffort"
+    guaranteed = all(
+        {"cpu", "memory"} <= set(resource.get("limits") or {})
+        and {**resource["limits"], **(resource.get("requests") or {})} == resource["limits"]
+        for resource in resources
+    )
+    return "Guaranteed" if guaranteed else "Burstable"
+
+
+_BUILT_IN: dict[str, Callable[[ResourceType], Strategy]] = {
+    "namespaces": NamespaceStrategy,
+    "pods": lambda resource: PodStrategy(resource, returns_deleted=True, counts_generations=True),
+    "services": lambda resource: Strategy(resource, returns_deleted=True, create_on_update=True),
+    "serviceaccounts": lambda resource: Strategy(resource, returns_deleted=True),
+    "events": lambda resource: Strategy(resource, create_on_update=True),
+    "deployments.apps": lambda resource: DeploymentStrategy(resource, counts_generations=True),
+    "replicasets.apps": lambda resource: Strategy(resource, counts_generations=True),
+    "endpointslices.discovery.k8s.io": lambda resource: EndpointSliceStrategy(resource, counts_generations=True),
+}
+
+
+def strategy_for(resource: ResourceType) -> Strategy:
+    """The strategy of a kind; kinds of groups with a dot that are not Kubernetes' own are custom resources."""
+    make = _BUILT_IN.get(resource.group_resource)
+    if make is not None:
+        return make(resource)
+    if is_custom(resource):
+        return CustomResourceStrategy(resource, unconditional_update=False, counts_generations=True)
+    return Strategy(resource)
+
+
+def is_custom(resource: ResourceType) -> bool:
+    """Whether the kind would come from a custom resource definition on a real cluster."""
+    return "." in resource.group and not resource.group.endswith(".k8s.io")

@@ -1,0 +1,153 @@
+"""Answers that stay open: watches, and the log of a container relayed from the kubelet.
+
+A stream ends with its client: the server cancels the request, and everything opened for it is closed with it.
+
+Source: kubernetes/apiserver pkg/endpoints/handlers/watch.go; kubernetes pkg/registry/core/pod/strategy.go (LogLocation).
+"""
+
+from __future__ import annotations
+
+import random
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from aiohttp import web
+
+from tcpshift_helpers.sandbox.apiserver.listing import invalid_version, predicate
+from tcpshift_helpers.sandbox.apiserver.request import integer, truthy
+from tcpshift_helpers.sandbox.apiserver.status import StatusError, bad_request, internal_error, invalid_options
+from tcpshift_helpers.sandbox.apiserver.watch import Wakeups, WatchOptions, watch
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Mapping
+
+    from tcpshift_helpers.sandbox.apiserver.registry import Target
+    from tcpshift_helpers.sandbox.apiserver.representation import Representation
+    from tcpshift_helpers.sandbox.apiserver.store import Store
+
+Object = dict[str, Any]
+
+_WATCH_SECONDS = (1800.0, 3600.0)
+_LOG_PARAMETERS = ("follow", "previous", "sinceSeconds", "sinceTime", "timestamps", "tailLines", "limitBytes")
+_CHUNK_BYTES = 16384
+
+
+class Streams:
+    """Serves watches and logs."""
+
+    def __init__(self, store: Store, kubelet: str, token: str, kubelet_tls: ssl.SSLContext) -> None:
+        """Serve watches of `store`, and logs from the kubelet at this base URL."""
+        self._store = store
+        self._wakeups = Wakeups(store)
+        self._kubelet = kubelet
+        self._token = token
+        self._kubelet_tls = kubelet_tls
+
+    async def watch(self, request: web.Request, target: Target, representation: Representation) -> web.StreamResponse:
+        """Stream the changes of a kind, a namespace or one object.
+
+        Raises:
+            StatusError: 400, 422 or 500, before anything was sent.
+        """
+        options = _watch_options(request.query, target)
+        response = web.StreamResponse(
+            headers={"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
+        )
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        async with aclosing(watch(self._store, self._wakeups, options, representation)) as lines:
+            async for line in lines:
+                await response.write(line)
+        return response
+
+    async def log(self, request: web.Request, pod: Object) -> web.StreamResponse:
+        """Relay a container's log.
+
+        Raises:
+            StatusError: 400, 404 or 500: no such container, no node yet, or what the kubelet said.
+        """
+        container = _container(pod, request.query.get("container", ""))
+        if not pod["spec"].get("nodeName"):
+            raise bad_request(f"pod {pod['metadata']['name']} does not have a host assigned")
+        for name in ("sinceSeconds", "tailLines", "limitBytes"):
+            integer(request.query.get(name))
+        metadata = pod["metadata"]
+        url = f"{self._kubelet}/containerLogs/{metadata['namespace']}/{metadata['name']}/{container}"
+        parameters = {name: request.query[name] for name in _LOG_PARAMETERS if name in request.query}
+        headers = {"Authorization": f"Bearer {self._token}"}
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5.0)
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as session,
+                session.get(url, params=parameters, headers=headers, ssl=self._kubelet_tls) as answer,
+            ):
+                return await _relay(request, answer, metadata["name"])
+        except aiohttp.ClientConnectorError as error:
+            raise internal_error(f'Get "{url}": {error.os_error.strerror or error}') from error
+
+
+async def _relay(request: web.Request, answer: aiohttp.ClientResponse, name: str) -> web.StreamResponse:
+    if answer.status != 200:
+        words = (await answer.text()).strip()
+        if answer.status == 404:
+            raise StatusError(
+                404,
+                "NotFound",
+                f"the server could not find the requested resource ( pods/log {name})",
+                {
+                    "name": name,
+                    "kind": "pods/log",
+                },
+            )
+        raise bad_request(words)
+    response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+    response.enable_chunked_encoding()
+    await response.prepare(request)
+    async for chunk in answer.content.iter_chunked(_CHUNK_BYTES):
+        await response.write(chunk)
+    return response
+
+
+def _container(pod: Object, asked: str) -> str:
+    name, spec = pod["metadata"]["name"], pod["spec"]
+    containers = [container["name"] for container in spec.get("containers") or []]
+    init = [container["name"] for container in spec.get("initContainers") or []]
+    if asked:
+        if asked not in (*containers, *init):
+            raise bad_request(f"container {asked} is not valid for pod {name}")
+        return asked
+    if len(containers) == 1 and not init:
+        return str(containers[0])
+    choices = f"choose one of: [{' '.join(containers)}]"
+    if init:
+        choices += f" or one of the init containers: [{' '.join(init)}]"
+    raise bad_request(f"a container name must be specified for pod {name}, {choices}")
+
+
+def _watch_options(query: Mapping[str, str], target: Target) -> WatchOptions:
+    initial, match = query.get("sendInitialEvents"), query.get("resourceVersionMatch", "")
+    if initial is not None and match != "NotOlderThan":
+        message = "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+        raise invalid_options("ListOptions", "resourceVersionMatch", "FieldValueForbidden", message)
+    if initial is None and match:
+        message = "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+        raise invalid_options("ListOptions", "resourceVersionMatch", "FieldValueForbidden", message)
+    asked = query.get("resourceVersion", "")
+    if asked and not asked.isdigit():
+        raise invalid_version(asked)
+    from_now = truthy(initial) if initial is not None else asked in ("", "0")
+    bookmarks = truthy(query.get("allowWatchBookmarks"))
+    if target.name:
+        fields = ",".join(part for part in (query.get("fieldSelector", ""), f"metadata.name={target.name}") if part)
+        query = {**query, "fieldSelector": fields}
+    return WatchOptions(
+        resource=target.resource,
+        namespace=target.namespace,
+        matches=predicate(target.resource, query),
+        resource_version=None if from_now else int(asked or 0),
+        timeout_seconds=float(integer(query.get("timeoutSeconds")) or random.uniform(*_WATCH_SECONDS)),  # noqa: S311
+        bookmarks=bookmarks,
+        initial_events_end=bookmarks and truthy(initial) and initial is not None,
+    )

@@ -1,0 +1,156 @@
+"""Subresources with a shape of their own: scale, binding, finalize, eviction.
+
+It knows no HTTP; `status` is an ordinary update and lives in the registry.
+
+Source: kubernetes pkg/registry/apps/deployment/storage, pkg/registry/core/{pod,namespace}/storage; words measured on kube-apiserver 1.34.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tcpshift_helpers.sandbox.apiserver.deletion import delete
+from tcpshift_helpers.sandbox.apiserver.registry import Registry, Target, timestamp
+from tcpshift_helpers.sandbox.apiserver.request import DeleteOptions, WriteOptions, delete_options
+from tcpshift_helpers.sandbox.apiserver.status import StatusError, bad_request, conflict, internal_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Object = dict[str, Any]
+
+SUCCESS: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+_SCALE_METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+
+
+def scale_of(obj: Object) -> Object:
+    """The `autoscaling/v1` Scale of a Deployment or ReplicaSet."""
+    spec, status = obj.get("spec") or {}, obj.get("status") or {}
+    metadata = obj["metadata"]
+    replicas = spec.get("replicas")
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {field: metadata[field] for field in _SCALE_METADATA if field in metadata},
+        "spec": {"replicas": replicas} if replicas else {},
+        "status": {"replicas": status.get("replicas", 0), "selector": _selector_text(spec.get("selector") or {})},
+    }
+
+
+def update_scale(
+    registry: Registry, target: Target, make: Callable[[Object], Object], options: WriteOptions, *, conditional: bool
+) -> Object:
+    """Change the number of replicas through the Scale.
+
+    Args:
+        registry: where the scaled object lives.
+        target: the scaled object.
+        make: from the present Scale to the wished one.
+        options: dry run.
+        conditional: the wished Scale came from a patch.
+
+    Raises:
+        StatusError: 400, 404, 409 or 422.
+    """
+
+    def scaled(obj: Object) -> Object:
+        scale = make(scale_of(obj))
+        metadata, spec = scale.get("metadata") or {}, scale.get("spec") or {}
+        name = metadata.get("name") or target.name
+        if name != target.name:
+            raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({target.name})")
+        replicas = spec.get("replicas") or 0
+        if not isinstance(replicas, int) or replicas < 0:
+            raise _invalid_scale(target.name, replicas)
+        obj["metadata"]["resourceVersion"] = metadata.get("resourceVersion") or obj["metadata"]["resourceVersion"]
+        obj["spec"]["replicas"] = replicas
+        return obj
+
+    main = Target(target.resource, target.version, target.namespace, target.name)
+    obj, _ = registry.update(main, scaled, options, conditional=conditional)
+    return scale_of(obj)
+
+
+def bind(registry: Registry, target: Target, binding: Object, options: WriteOptions) -> Object:
+    """Assign a pod to a node.
+
+    Raises:
+        StatusError: 400, 404, 409 or 500.
+    """
+    name = (binding.get("metadata") or {}).get("name") or target.name
+    if target.name and name != target.name:
+        raise bad_request("name in URL does not match name in Binding object")
+    node = (binding.get("target") or {}).get("name")
+    if not node:
+        raise internal_error("target.name: Required value")
+    pod_target = Target(target.resource, target.version, target.namespace, name)
+    old = registry.get(pod_target)
+    pod = registry.get(pod_target)
+    if "deletionTimestamp" in pod["metadata"]:
+        raise _binding_conflict(name, f"pod {name} is being deleted, cannot be assigned to a host")
+    if pod["spec"].get("nodeName"):
+        raise _binding_conflict(name, f'pod {name} is already assigned to node "{pod["spec"]["nodeName"]}"')
+    pod["spec"]["nodeName"] = node
+    annotations = (binding.get("metadata") or {}).get("annotations")
+    if annotations:
+        pod["metadata"]["annotations"] = {**(pod["metadata"].get("annotations") or {}), **annotations}
+    status = pod.setdefault("status", {})
+    others = [condition for condition in status.get("conditions") or [] if condition.get("type") != "PodScheduled"]
+    scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": timestamp()}
+    status["conditions"] = [*others, scheduled]
+    registry.save(pod_target, pod, old, options)
+    return SUCCESS
+
+
+def finalize(registry: Registry, target: Target, make: Callable[[Object], Object], options: WriteOptions) -> Object:
+    """Set a namespace's `spec.finalizers`; the namespace goes with the last one, if it is being deleted.
+
+    Raises:
+        StatusError: 404 or 409.
+    """
+    old = registry.get(target)
+    wished = make(registry.get(target))
+    asked = (wished.get("metadata") or {}).get("resourceVersion")
+    if asked and asked != old["metadata"]["resourceVersion"]:
+        raise target.conflict(
+            "the object has been modified; please apply your changes to the latest version and try again"
+        )
+    obj = registry.get(target)
+    finalizers = (wished.get("spec") or {}).get("finalizers")
+    obj["spec"] = {"finalizers": finalizers} if finalizers else {}
+    return registry.save(target, obj, old, options)
+
+
+def evict(registry: Registry, target: Target, eviction: Object, options: WriteOptions) -> Object:
+    """Delete a pod as `kubectl drain` asks; there are no disruption budgets here.
+
+    Raises:
+        StatusError: 400, 404 or 409.
+    """
+    name = (eviction.get("metadata") or {}).get("name") or target.name
+    if name != target.name:
+        raise bad_request("name in URL does not match name in Eviction object")
+    asked = delete_options(eviction.get("deleteOptions"), {}, ["All"] if options.dry_run else [])
+    pod = Target(target.resource, target.version, target.namespace, name)
+    delete(registry, pod, asked if eviction.get("deleteOptions") else DeleteOptions(dry_run=options.dry_run))
+    return SUCCESS
+
+
+def _selector_text(selector: Object) -> str:
+    terms = [f"{key}={value}" for key, value in sorted((selector.get("matchLabels") or {}).items())]
+    for expression in selector.get("matchExpressions") or []:
+        key, operator, values = expression["key"], expression["operator"], ",".join(expression.get("values") or [])
+        form = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key}
+        terms.append(form.get(operator, f"!{key}"))
+    return ",".join(terms)
+
+
+def _binding_conflict(name: str, why: str) -> StatusError:
+    return conflict("", "pods/binding", name, why)
+
+
+def _invalid_scale(name: str, replicas: object) -> StatusError:
+    message = f"Invalid value: {replicas}: must be greater than or equal to 0"
+    causes = [{"reason": "FieldValueInvalid", "message": message, "field": "spec.replicas"}]
+    details = {"name": name, "group": "autoscaling", "kind": "Scale", "causes": causes}
+    return StatusError(422, "Invalid", f'Scale.autoscaling "{name}" is invalid: spec.replicas: {message}', details)

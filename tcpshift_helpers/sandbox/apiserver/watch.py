@@ -1,0 +1,170 @@
+"""Watches: changes of one kind, from a version on, as the client's selectors see them.
+
+A watcher holds a version and reads the store's history from there whenever it is woken, so a slow client costs no memory; one
+that falls behind what is kept is told 410 and lists again. Tasks end with their request.
+
+Source: kubernetes/apiserver pkg/storage/cacher (event types under selectors, bookmarks, "too old resource version").
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tcpshift_helpers.sandbox.apiserver.status import StatusError
+from tcpshift_helpers.sandbox.apiserver.store import encode
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from tcpshift_helpers.sandbox.apiserver.representation import Representation
+    from tcpshift_helpers.sandbox.apiserver.resources import ResourceType
+    from tcpshift_helpers.sandbox.apiserver.store import Change, Store
+
+Object = dict[str, Any]
+
+BOOKMARK_INTERVAL_SECONDS = 60.0
+_LAST_BOOKMARK_SECONDS = 2.0
+
+
+def expired(asked: int, oldest: int) -> StatusError:
+    """410: the history no longer reaches back that far."""
+    return StatusError(410, "Expired", f"too old resource version: {asked} ({oldest})")
+
+
+class Wakeups:
+    """Wakes the watchers of a kind when one of its objects was written."""
+
+    def __init__(self, store: Store) -> None:
+        """Listen to `store`."""
+        self._events: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        store.on_change(self._wake)
+
+    def add(self, resource: str) -> asyncio.Event:
+        """An event that is set after each write; give it back with `remove`."""
+        event = asyncio.Event()
+        self._events[resource].add(event)
+        return event
+
+    def remove(self, resource: str, event: asyncio.Event) -> None:
+        """Stop waking."""
+        self._events[resource].discard(event)
+
+    def count(self) -> int:
+        """How many watchers there are."""
+        return sum(len(events) for events in self._events.values())
+
+    def _wake(self, resource: str) -> None:
+        for event in self._events[resource]:
+            event.set()
+
+
+@dataclass(frozen=True)
+class WatchOptions:
+    """What one watch asked for.
+
+    Attributes:
+        resource: the kind.
+        namespace: empty for all.
+        matches: label and field selectors as one predicate; None if there are none.
+        resource_version: start after this version; None for the present objects first.
+        timeout_seconds: end after so long.
+        bookmarks: send bookmarks.
+        initial_events_end: mark the end of the present objects with a bookmark.
+    """
+
+    resource: ResourceType
+    namespace: str
+    matches: Callable[[Object], bool] | None
+    resource_version: int | None
+    timeout_seconds: float
+    bookmarks: bool = False
+    initial_events_end: bool = False
+
+
+async def watch(
+    store: Store, wakeups: Wakeups, options: WatchOptions, representation: Representation
+) -> AsyncIterator[bytes]:
+    """Lines of a watch response, each one or more complete events, until the time is over or the client has to list again."""
+    name = options.resource.group_resource
+    ends = time.monotonic() + options.timeout_seconds
+    wakeup = wakeups.add(name)
+    try:
+        cursor = options.resource_version
+        if cursor is None:
+            cursor = store.revision
+            present = (obj for obj in store.list(name, options.namespace) if _matches(options, obj))
+            lines = [_line("ADDED", representation.event_object(obj)) for obj in present]
+            if options.initial_events_end:
+                lines.append(_line("BOOKMARK", representation.bookmark(cursor, initial_events_end=True)))
+            if lines:
+                yield b"".join(lines)
+        next_bookmark = _next_bookmark(ends)
+        while True:
+            oldest = store.oldest_watchable(name)
+            if cursor < oldest:
+                yield _line("ERROR", expired(cursor, oldest).body())
+                return
+            wakeup.clear()
+            now_at = store.revision
+            changes = store.changes(name, cursor)
+            lines = [line for change in changes for line in _events(change, options, representation)]
+            cursor = changes[-1].revision if changes else max(cursor, now_at)
+            if lines:
+                yield b"".join(lines)
+            if changes:
+                continue
+            now = time.monotonic()
+            if options.bookmarks and now >= next_bookmark:
+                yield _line("BOOKMARK", representation.bookmark(cursor, initial_events_end=False))
+                next_bookmark = _next_bookmark(ends)
+            if now >= ends:
+                return
+            await _wait(wakeup, min(ends, next_bookmark if options.bookmarks else ends) - now)
+    finally:
+        wakeups.remove(name, wakeup)
+
+
+def _next_bookmark(ends: float) -> float:
+    now = time.monotonic()
+    last = ends - _LAST_BOOKMARK_SECONDS
+    soon = now + BOOKMARK_INTERVAL_SECONDS
+    return min(soon, last) if now < last else soon
+
+
+async def _wait(wakeup: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(max(seconds, 0)):
+            await wakeup.wait()
+    except TimeoutError:
+        pass
+
+
+def _matches(options: WatchOptions, obj: Object) -> bool:
+    return options.matches is None or options.matches(obj)
+
+
+def _events(change: Change, options: WatchOptions, representation: Representation) -> Iterator[bytes]:
+    """The event a change is for this watcher: none, or one."""
+    if options.namespace and change.namespace != options.namespace:
+        return
+    if options.matches is None and representation.is_stored_form():
+        yield f'{{"type":"{change.type}","object":{change.text}}}\n'.encode()
+        return
+    obj: Object = json.loads(change.text)
+    previous = json.loads(change.previous_text) if change.previous_text else None
+    matched = previous is not None and _matches(options, previous)
+    matches = change.type != "DELETED" and _matches(options, obj)
+    if matches:
+        yield _line("MODIFIED" if matched else "ADDED", representation.event_object(obj))
+    elif matched and previous is not None:
+        previous["metadata"]["resourceVersion"] = str(change.revision)
+        yield _line("DELETED", representation.event_object(previous))
+
+
+def _line(kind: str, obj: Object) -> bytes:
+    return f'{{"type":"{kind}","object":{encode(obj)}}}\n'.encode()
