@@ -1,0 +1,223 @@
+"""`tcpshift`: the command line.
+
+Each command is a thin layer over `sandbox.supervisor`, `lab`, `netcat` and `distribution`: it parses, calls and prints.
+Heavy modules are imported inside the commands that need them, so that `tcpshift up` answers at once when all is up.
+It holds no logic that a notebook could want.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tcpshift_helpers.errors import SandboxError, TcpShiftError
+
+if TYPE_CHECKING:
+    from tcpshift_helpers.sandbox.home import Home
+    from tcpshift_helpers.sandbox.supervisor import Status
+
+EXIT_ERROR = 1
+EXIT_DOWN = 3
+EXIT_NOT_READY = 4
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="tcpshift",
+    help="Learn and rehearse Istio's TCP traffic shifting: a small local cluster with a real Envoy, and JupyterLab on the course.",
+    epilog="State lives in one directory; TCPSHIFT_HOME chooses another. Each command's --help lists its exit codes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
+
+
+@app.command(
+    epilog="Exit codes: 0 ready · 1 it could not be started · 2 wrong usage · 130 interrupted, and stopped again."
+)
+def up() -> None:
+    """Start the sandbox and wait until it is ready; does nothing if it is up."""
+    from tcpshift_helpers.sandbox import supervisor  # noqa: PLC0415
+
+    started = time.monotonic()
+    lines: list[str] = []
+
+    def say(line: str) -> None:
+        lines.append(line)
+        typer.echo(f"{line} ({time.monotonic() - started:.1f} s)" if len(lines) > 1 else f"{line} …")
+
+    try:
+        supervisor.start(_home(), progress=say)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted. What was started has been stopped again.", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    current = supervisor.status(_home())
+    typer.echo("The sandbox is up." if lines else "The sandbox is up already.")
+    typer.echo(f"  API server  {current.server}\n  gateway     {current.gateway}\n  kubectl     {_export(_home())}")
+
+
+@app.command(epilog="Exit codes: 0 nothing of it runs any more · 1 it could not be stopped · 2 wrong usage.")
+def down() -> None:
+    """Stop the sandbox; no process and no socket of it stays."""
+    from tcpshift_helpers.sandbox import supervisor  # noqa: PLC0415
+
+    was_running = supervisor.stop(_home())
+    typer.echo("The sandbox is stopped." if was_running else "The sandbox was not running.")
+
+
+@app.command(epilog="Exit codes: 0 up · 1 error · 2 wrong usage · 3 down · 4 running, but not ready.")
+def status(as_json: _Json = False) -> None:
+    """Show what runs, since when, and what was restarted."""
+    from tcpshift_helpers.sandbox import supervisor  # noqa: PLC0415
+
+    current = supervisor.status(_home())
+    if as_json:
+        typer.echo(json.dumps(asdict(current), indent=2))
+    else:
+        _print_status(current)
+    if current.state != "up":
+        raise typer.Exit(EXIT_DOWN if current.state == "down" else EXIT_NOT_READY)
+
+
+def _print_status(current: Status) -> None:
+    typer.echo(
+        f"The sandbox is {current.state}." + (f" Missing: {', '.join(current.missing)}." if current.missing else "")
+    )
+    if current.error:
+        typer.echo(f"The last start failed: {current.error}")
+    rows = {"state directory": current.home, "API server": current.server, "gateway": current.gateway}
+    rows |= {"supervisor": f"pid {current.pid}, {_since(current.started_at)}"} if current.started_at else {}
+    for part in current.parts:
+        restarts = f", restarted {part['restarts']} times, last: {part['last_exit']}" if part["restarts"] else ""
+        runs = f"pid {part['pid']}, {_since(part['started_at'])}" if part["pid"] else "not running"
+        rows[part["name"]] = f"{runs}{restarts}"
+    for name, value in rows.items():
+        if value:
+            typer.echo(f"  {name:16} {value}")
+
+
+@app.command(epilog="Exit codes: 0 done · 1 error · 2 wrong usage.")
+def reset() -> None:
+    """Forget every object and pod; keep credentials and address. Starts the sandbox again if it was up."""
+    from tcpshift_helpers.sandbox import supervisor  # noqa: PLC0415
+
+    supervisor.reset(_home(), progress=typer.echo)
+    typer.echo("The sandbox is empty again.")
+
+
+@app.command(epilog="Exit codes: 0 printed · 1 there is none yet · 2 wrong usage.")
+def kubeconfig(
+    export: Annotated[bool, typer.Option("--export", help="Print a line for the shell to evaluate.")] = False,
+    content: Annotated[bool, typer.Option("--print", help="Print the file itself; it holds credentials.")] = False,
+) -> None:
+    """Print where the sandbox's kubeconfig is.
+
+    In a shell: eval "$(tcpshift kubeconfig --export)"
+    """
+    home = _home()
+    if not home.kubeconfig.exists():
+        raise SandboxError(f"There is no kubeconfig at {home.kubeconfig} yet. The first `tcpshift up` makes it.")
+    if content:
+        typer.echo(home.kubeconfig.read_text(encoding="utf-8"), nl=False)
+    else:
+        typer.echo(_export(home) if export else str(home.kubeconfig))
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    epilog="Exit codes: JupyterLab's own, 0 after Ctrl-C · 1 error · 2 wrong usage.",
+)
+def lab(
+    context: typer.Context,
+    cluster: Annotated[
+        str | None, typer.Option("--context", help="A context of your kubeconfig; no sandbox is started then.")
+    ] = None,
+) -> None:
+    """Open JupyterLab on the course, with the sandbox as its cluster.
+
+    A sandbox that was not up before goes down with the lab. What follows `--` goes to JupyterLab:
+    tcpshift lab -- --no-browser --port 9999
+    """
+    from tcpshift_helpers import lab as jupyter  # noqa: PLC0415
+
+    words = jupyter.command(jupyter.course_folder(Path.cwd()), context.args)
+    if cluster is not None:
+        raise typer.Exit(jupyter.run(words, jupyter.environment(None, cluster)))
+    from tcpshift_helpers.sandbox import supervisor  # noqa: PLC0415
+
+    home = _home()
+    was_up = supervisor.status(home).state != "down"
+    try:
+        supervisor.start(home, progress=typer.echo)
+        code = jupyter.run(words, jupyter.environment(home.kubeconfig, None))
+    finally:
+        if not was_up:
+            typer.echo("Stopping the sandbox that this lab started …")
+            supervisor.stop(home)
+    raise typer.Exit(code)
+
+
+@app.command(epilog="Exit codes: 0 everything is in order · 1 something is not · 2 wrong usage.")
+def doctor(as_json: _Json = False) -> None:
+    """Look for what could keep the sandbox from starting or working, and say what to do."""
+    from tcpshift_helpers.sandbox import doctor as examination  # noqa: PLC0415
+
+    findings = []
+    for finding in examination.examine(_home()):
+        findings.append(finding)
+        if not as_json:
+            mark = typer.style("ok  ", fg="green") if finding.ok else typer.style("FAIL", fg="red", bold=True)
+            typer.echo(f"{mark} {finding.check}: {finding.detail}")
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(EXIT_ERROR)
+
+
+def _home() -> Home:
+    from tcpshift_helpers.sandbox.home import Home  # noqa: PLC0415
+
+    return Home.from_environment()
+
+
+def _export(home: Home) -> str:
+    import shlex  # noqa: PLC0415
+
+    return f"export KUBECONFIG={shlex.quote(str(home.kubeconfig))}"
+
+
+def _since(unix_seconds: float) -> str:
+    return f"since {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(unix_seconds))}"
+
+
+def _end(number: int, _: object) -> None:
+    """Let SIGTERM and a closed terminal unwind the stack, so that what a command started is stopped."""
+    sys.exit(128 + number)
+
+
+def main() -> None:
+    """Entry point: run a command; an error becomes one message on stderr and exit code 1, never a traceback."""
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _end)
+    try:
+        app()
+    except TcpShiftError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(EXIT_ERROR)
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough.
+        sys.stderr.close()
+        sys.exit(EXIT_ERROR)
+
+
+if __name__ == "__main__":
+    main()

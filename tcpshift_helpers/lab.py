@@ -1,0 +1,111 @@
+"""JupyterLab on the course, in the foreground, with the sandbox as its cluster.
+
+Whoever starts something ends it: a sandbox that was not up before goes down with the lab.
+It does not choose a cluster; it names one in the environment of the kernels, where `connect` looks.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tcpshift_helpers.errors import TcpShiftError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+COPY_NAME = "tcpshift-course"
+
+_PACKAGE = Path(__file__).parent
+_SERVER_STOP_SECONDS = 20.0
+
+
+def course_folder(current: Path) -> Path:
+    """The notebooks: the repository's own, or a copy in `current` when installed from a wheel.
+
+    A copy that is there already is kept as it is: it may hold the learner's work.
+
+    Raises:
+        TcpShiftError: the copy cannot be made, or the package came without the course.
+    """
+    in_repository = _PACKAGE.parent / "notebooks"
+    if in_repository.is_dir() and (_PACKAGE.parent / "pyproject.toml").exists():
+        return in_repository
+    packaged, copy = _PACKAGE / "_course", current / COPY_NAME
+    if not packaged.is_dir():
+        raise TcpShiftError(
+            f"The course is missing from {_PACKAGE}. Install the package again: python -m pip install --force-reinstall tcpshift"
+        )
+    try:
+        if not copy.exists():
+            shutil.copytree(packaged, copy)
+    except OSError as error:
+        raise TcpShiftError(
+            f"The course cannot be copied to {copy}: {error.strerror or error}. Change to a folder of yours and try again."
+        ) from error
+    return copy / "notebooks"
+
+
+def command(folder: Path, extra: Sequence[str]) -> list[str]:
+    """The command line of JupyterLab; `extra` comes last, so that it wins."""
+    words = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}"]
+    first = next(iter(sorted(folder.glob("en/*.ipynb"))), None)
+    if first is not None:
+        words.append(f"--LabApp.default_url=/lab/tree/{first.relative_to(folder).as_posix()}")
+    if hasattr(os, "geteuid") and os.geteuid() == 0 and "--allow-root" not in extra:
+        # Jupyter refuses root; in a container root is often the only user, and the server listens on loopback.
+        words.append("--allow-root")
+    return [*words, *extra]
+
+
+def environment(kubeconfig: Path | None, context: str | None) -> dict[str, str]:
+    """The environment of the server and its kernels: which cluster `connect()` finds, and which kernels are offered."""
+    named = dict(os.environ)
+    # A kernel called python3 in the home directory would hide this environment's own.
+    named["JUPYTER_PREFER_ENV_PATH"] = "1"
+    if kubeconfig is not None:
+        named["KUBECONFIG"] = str(kubeconfig)
+        named.pop("TCPSHIFT_CONTEXT", None)
+    if context is not None:
+        named["TCPSHIFT_CONTEXT"] = context
+    return named
+
+
+def run(words: Sequence[str], environ: dict[str, str]) -> int:
+    """Run JupyterLab until it ends, or until Ctrl-C, SIGTERM or a closed window; returns its exit code, 0 if we ended it.
+
+    The server gets a session of its own, so that Ctrl-C does not make it ask whether to stop.
+    """
+    process = subprocess.Popen(words, env=environ, stdin=subprocess.DEVNULL, start_new_session=os.name == "posix")
+    told_to_stop: list[int] = []
+
+    def stop(number: int, _: FrameType | None) -> None:
+        told_to_stop.append(number)
+        process.terminate()
+
+    numbers = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    for number in numbers:
+        signal.signal(number, stop)
+    try:
+        return_code = _wait(process, told_to_stop)
+    finally:
+        # The sandbox still has to be stopped: a second Ctrl-C must not get in the way of that.
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+    return 0 if told_to_stop else return_code
+
+
+def _wait(process: subprocess.Popen[bytes], told_to_stop: list[int]) -> int:
+    """Wait for the server; one that was told to stop and does not is killed."""
+    while True:
+        try:
+            return process.wait(_SERVER_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            if told_to_stop:
+                process.kill()
