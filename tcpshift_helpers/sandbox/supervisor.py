@@ -33,8 +33,8 @@ STOP_TIMEOUT_SECONDS = 25.0
 
 _POLL_SECONDS = 0.02
 
-# Kept so that a supervisor started by a long-lived process, such as a kernel, is reaped when it ends.
-_spawned: dict[Path, subprocess.Popen[bytes]] = {}
+# Kept so that the supervisors that a long-lived process, such as a kernel, has started are reaped when they end.
+_spawned: dict[Path, list[subprocess.Popen[bytes]]] = {}
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,7 @@ def stop(home: Home) -> bool:
     from tcpshift_helpers.sandbox import leftovers  # noqa: PLC0415 (imports psutil)
 
     if not home.supervisor_lock.exists():
+        _reap(home)
         return False
     was_running = lock.is_held(home.supervisor_lock)
     deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
@@ -130,8 +131,7 @@ def stop(home: Home) -> bool:
                 f"Find it with: fuser {home.supervisor_lock}"
             )
         time.sleep(_POLL_SECONDS)
-    if (process_of_ours := _spawned.pop(home.root, None)) is not None:
-        process_of_ours.wait()
+    _reap(home)
     state = record.read(home)
     if state and state.state not in {record.STOPPED, record.FAILED}:
         was_running = leftovers.end_all(home, state) or was_running
@@ -201,8 +201,14 @@ def _spawn(home: Home) -> subprocess.Popen[bytes]:
         )
     finally:
         os.close(log)
-    _spawned[home.root] = process
+    _spawned.setdefault(home.root, []).append(process)
     return process
+
+
+def _reap(home: Home) -> None:
+    """Wait for the supervisors this process has started; the lock is free, so they are about to end."""
+    for process in _spawned.pop(home.root, []):
+        process.wait()
 
 
 def _is_stopping(home: Home) -> bool:
