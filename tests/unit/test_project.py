@@ -1,0 +1,104 @@
+"""Files around the code that have to agree with each other, and must not tell of the machine they were made on."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _requirement_names(requirements: list[str]) -> set[str]:
+    return {_canonical(re.split(r"[\s<>=!~;\[]", requirement, maxsplit=1)[0]) for requirement in requirements}
+
+
+def _locked() -> dict[str, str]:
+    """Each pinned requirement with the text that belongs to it."""
+    entries = re.split(r"\n(?=[a-zA-Z0-9])", LOCK)
+    pins = (re.match(r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(\S+)", entry) for entry in entries)
+    return {_canonical(pin[1]): entry for pin, entry in zip(pins, entries, strict=True) if pin}
+
+
+def _tracked_files() -> list[Path]:
+    try:
+        names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout, so it cannot be told which files belong to the project")
+    return [ROOT / name for name in names.split("\0") if name and (ROOT / name).is_file()]
+
+
+def test_conda_installs_the_python_that_pyproject_asks_for_and_leaves_the_rest_to_pip() -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    dependencies = environment["dependencies"]
+    assert f"python{PYPROJECT['project']['requires-python']}" in dependencies
+    assert environment["name"] == PYPROJECT["project"]["name"]
+    # Only the project itself: a package named here, too, could drift away from pyproject.toml.
+    assert [entry for entry in dependencies if not isinstance(entry, str)] == [{"pip": ["-e ."]}]
+    assert {re.split("[<>=]", entry)[0] for entry in dependencies if isinstance(entry, str)} == {"python", "pip"}
+
+
+def test_every_dependency_is_locked() -> None:
+    project = PYPROJECT["project"]
+    wanted = _requirement_names(project["dependencies"] + project["optional-dependencies"]["dev"])
+    assert wanted - _locked().keys() == set()
+
+
+def test_every_pin_has_a_hash() -> None:
+    assert len(_locked()) > 50
+    assert [name for name, entry in _locked().items() if "--hash=sha256:" not in entry] == []
+
+
+def test_the_lock_names_no_address() -> None:
+    assert re.findall(r"\S*://\S*|--(?:extra-)?index-url\S*|--find-links\S*", LOCK) == []
+
+
+def test_the_version_is_written_in_the_changelog() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"\n## {PYPROJECT['project']['version']}" in changelog
+
+
+def test_no_file_tells_of_a_machine_or_a_package_registry() -> None:
+    # Spelled apart, so that this file does not accuse itself.
+    forbidden = re.compile(
+        "|".join(["/home/[a-z]", "/Users/[A-Za-z]", "/root/", "/work/", r"files\.python" "hosted", r"pypi\.or" "g"])
+    )
+    told = []
+    for path in _tracked_files():
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError:
+            continue
+        told += [
+            f"{path.relative_to(ROOT)}:{n}: {line.strip()[:120]}"
+            for n, line in enumerate(lines, 1)
+            if forbidden.search(line)
+        ]
+    assert told == []
+
+
+def test_commands_that_the_readme_shows_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    for name in ("README.md", "CONTRIBUTING.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert set(re.findall(r"(?:^ {4}|`)make ([a-z]+)", text, re.MULTILINE)) <= targets, name
+
+
+def test_no_source_file_is_too_long_to_see_whole() -> None:
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for path in (ROOT / "tcpshift_helpers").rglob("*.py")
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 450
+    }
+    assert long == {}
