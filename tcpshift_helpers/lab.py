@@ -82,18 +82,23 @@ def run(words: Sequence[str], environ: dict[str, str]) -> int:
 
     The server gets a session of its own, so that Ctrl-C does not make it ask whether to stop.
     """
-    process = subprocess.Popen(words, env=environ, stdin=subprocess.DEVNULL, start_new_session=os.name == "posix")
     told_to_stop: list[int] = []
+    server: list[subprocess.Popen[bytes]] = []
 
     def stop(number: int, _: FrameType | None) -> None:
         told_to_stop.append(number)
-        process.terminate()
+        for process in server:
+            process.terminate()
 
+    # Before the start: a signal in between must not pass unnoticed.
     numbers = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
     for number in numbers:
         signal.signal(number, stop)
+    server.append(subprocess.Popen(words, env=environ, stdin=subprocess.DEVNULL, start_new_session=os.name == "posix"))
+    if told_to_stop:
+        server[0].terminate()
     try:
-        return_code = _wait(process, told_to_stop)
+        return_code = _wait(server[0], told_to_stop)
     finally:
         # The sandbox still has to be stopped: a second Ctrl-C must not get in the way of that.
         for number in numbers:

@@ -1,0 +1,158 @@
+"""When the sandbox counts as ready, asked of a small TLS server that answers as the API server would."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+import time
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tcpshift_helpers.errors import SandboxError
+from tcpshift_helpers.sandbox import certificates, readiness, record
+from tcpshift_helpers.sandbox.home import Home
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+STARTED_AT = datetime(2026, 5, 4, 12, 0, 0, 700_000, tzinfo=UTC).timestamp()
+FRESH, STALE = "2026-05-04T12:00:00Z", "2026-05-04T11:59:59Z"
+EVERYTHING = ["API server", "istiod", "istio-ingressgateway"]
+
+
+def deployment(name: str, available: str = "True") -> dict[str, Any]:
+    return {"metadata": {"name": name}, "status": {"conditions": [{"type": "Available", "status": available}]}}
+
+
+def pod(name: str, started_at: str = FRESH, ready: str = "True") -> dict[str, Any]:
+    running = {"state": {"running": {"startedAt": started_at}}}
+    return {
+        "metadata": {"name": name},
+        "status": {"conditions": [{"type": "Ready", "status": ready}], "containerStatuses": [running]},
+    }
+
+
+class Api:
+    """What the server answers; `requests` counts the paths asked for."""
+
+    def __init__(self) -> None:
+        self.readyz = 200
+        self.deployments = [deployment("istiod"), deployment("istio-ingressgateway")]
+        self.pods = [pod("istiod-1-a"), pod("istio-ingressgateway-2-b")]
+        self.tokens: set[str] = set()
+
+    def answer(self, path: str) -> tuple[int, bytes]:
+        if path == "/readyz":
+            return self.readyz, b"ok"
+        items = self.deployments if path.endswith("/deployments") else self.pods
+        return 200, json.dumps({"metadata": {"resourceVersion": "7"}, "items": items}).encode()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = Home(tmp_path / "home")
+    home.create()
+    certificates.ensure(home, ["127.0.0.1"])
+    record.Record(record.RUNNING, 1, STARTED_AT, api_server="127.0.0.1").write(home)
+    return home
+
+
+@pytest.fixture
+def api(home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    api = Api()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            api.tokens.add(self.headers["Authorization"])
+            status, body = api.answer(self.path)
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(home.pki / "apiserver.crt", home.pki / "apiserver.key")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        monkeypatch.setattr(readiness, "API_PORT", server.server_port)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield api
+        server.shutdown()
+        thread.join()
+
+
+def test_ready_means_both_deployments_available_and_their_pods_run_since_this_start(home: Home, api: Api) -> None:
+    assert readiness.missing(home) == []
+    assert api.tokens == {f"Bearer {home.token.read_text()}"}
+
+
+def test_without_a_server_everything_is_missing(home: Home) -> None:
+    assert readiness.missing(home) == EVERYTHING
+
+
+def test_without_a_start_everything_is_missing(tmp_path: Path) -> None:
+    assert readiness.missing(Home(tmp_path)) == EVERYTHING
+
+
+def test_a_server_that_is_not_ready_is_missing(home: Home, api: Api) -> None:
+    api.readyz = 500
+    assert readiness.missing(home) == EVERYTHING
+
+
+@pytest.mark.parametrize(
+    ("deployments", "pods"),
+    [
+        ([deployment("istiod"), deployment("istio-ingressgateway", "False")], None),
+        ([deployment("istiod")], None),
+        (None, [pod("istiod-1-a"), pod("istio-ingressgateway-2-b", ready="False")]),
+        (None, [pod("istiod-1-a"), pod("istio-ingressgateway-2-b", started_at=STALE)]),
+        (None, [pod("istiod-1-a"), {"metadata": {"name": "istio-ingressgateway-2-b"}}]),
+        (None, [pod("istiod-1-a")]),
+    ],
+    ids=["not available", "no deployment", "not ready", "runs since last time", "no status yet", "no pod"],
+)
+def test_a_deployment_that_is_not_there_yet_is_missing(
+    home: Home, api: Api, deployments: list[dict[str, Any]] | None, pods: list[dict[str, Any]] | None
+) -> None:
+    api.deployments = api.deployments if deployments is None else deployments
+    api.pods = api.pods if pods is None else pods
+    assert readiness.missing(home) == ["istio-ingressgateway"]
+
+
+def test_wait_tells_what_became_ready_in_that_order(home: Home, api: Api) -> None:
+    lines: list[str] = []
+    api.readyz = 500
+
+    def let_go(round_number: list[int] = [0]) -> None:  # noqa: B006 (a counter)
+        round_number[0] += 1
+        api.readyz = 200 if round_number[0] > 2 else 500
+
+    readiness.wait(home, let_go, 20, lines.append)
+    assert lines == ["API server is ready", "istiod is ready", "istio-ingressgateway is ready"]
+
+
+def test_wait_says_what_is_missing_when_the_time_is_over(home: Home, api: Api) -> None:
+    api.pods = [pod("istiod-1-a")]
+    with pytest.raises(SandboxError, match=r"not ready after 0 s; still missing: istio-ingressgateway\."):
+        readiness.wait(home, lambda: None, 0.3, lambda _: None)
+
+
+def test_wait_ends_when_the_supervisor_does(home: Home) -> None:
+    def dead() -> None:
+        raise SandboxError("the supervisor is gone")
+
+    before = time.monotonic()
+    with pytest.raises(SandboxError, match="the supervisor is gone"):
+        readiness.wait(home, dead, 60, lambda _: None)
+    assert time.monotonic() - before < 10

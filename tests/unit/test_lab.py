@@ -1,0 +1,102 @@
+"""Where the course is found, how JupyterLab is called, and that it ends when told to."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from tcpshift_helpers import lab
+from tcpshift_helpers.errors import TcpShiftError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RUN = """
+import sys
+from tcpshift_helpers import lab
+child = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(60)"]
+sys.exit(lab.run(child, dict(__import__('os').environ)))
+"""
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package directory as a wheel leaves it, with the course inside."""
+    package = tmp_path / "site-packages" / "tcpshift_helpers"
+    for name in ("notebooks/en/00-start-here.ipynb", "manifests/tcp-echo-services.yaml"):
+        path = package / "_course" / name
+        path.parent.mkdir(parents=True)
+        path.write_text("original")
+    monkeypatch.setattr(lab, "_PACKAGE", package)
+    return package
+
+
+def test_in_a_checkout_the_course_is_the_repositorys_own(tmp_path: Path) -> None:
+    assert lab.course_folder(tmp_path) == lab._PACKAGE.parent / "notebooks"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("installed")
+def test_from_a_wheel_the_course_is_copied_once_and_never_overwritten(tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    folder = lab.course_folder(here)
+    assert folder == here / "tcpshift-course" / "notebooks"
+    assert (here / "tcpshift-course" / "manifests" / "tcp-echo-services.yaml").exists()
+    notebook = folder / "en" / "00-start-here.ipynb"
+    notebook.write_text("the learner's own work")
+    lab.course_folder(here)
+    assert notebook.read_text() == "the learner's own work"
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_folder_that_cannot_take_the_copy_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(TcpShiftError, match=r"cannot be copied to .*Change to a folder of yours"):
+        lab.course_folder(tmp_path / "file")
+
+
+def test_the_first_lesson_opens_and_extra_arguments_come_last(installed: Path) -> None:
+    folder = installed / "_course" / "notebooks"
+    words = lab.command(folder, ["--port", "9999"])
+    assert words[:3] == [sys.executable, "-m", "jupyterlab"]
+    assert "--LabApp.default_url=/lab/tree/en/00-start-here.ipynb" in words
+    assert words[-2:] == ["--port", "9999"]
+
+
+@pytest.mark.parametrize(("user", "allowed"), [(0, True), (1000, False)])
+def test_root_is_allowed_only_when_we_are_root(
+    installed: Path, monkeypatch: pytest.MonkeyPatch, user: int, allowed: bool
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: user, raising=False)
+    assert ("--allow-root" in lab.command(installed, [])) is allowed
+
+
+def test_kernels_are_pointed_at_the_sandbox_whatever_was_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", "/elsewhere")
+    monkeypatch.setenv("TCPSHIFT_CONTEXT", "a-real-cluster")
+    environ = lab.environment(tmp_path / "kubeconfig", None)
+    assert environ["KUBECONFIG"] == str(tmp_path / "kubeconfig")
+    assert "TCPSHIFT_CONTEXT" not in environ
+    assert environ["JUPYTER_PREFER_ENV_PATH"] == "1"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_server_in_order(number: signal.Signals) -> None:
+    with subprocess.Popen([sys.executable, "-c", RUN], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        server = int(process.stdout.readline())
+        process.send_signal(number)
+        assert process.wait(20) == 0
+    assert not psutil.pid_exists(server)
+
+
+def test_the_servers_own_exit_code_is_passed_on() -> None:
+    program = "import sys; from tcpshift_helpers import lab; sys.exit(lab.run([sys.executable, '-c', 'exit(5)'], {}))"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 5
