@@ -26,8 +26,9 @@ class ClusterError(TcpShiftError):
         message: the server's own message.
     """
 
-    def __init__(self, code: int, reason: str, message: str) -> None:
-        super().__init__(f"Error from server ({reason}): {message}" if reason else f"Error from server: {message}")
+    def __init__(self, code: int, reason: str, message: str, hint: str = "") -> None:
+        words = f"Error from server ({reason}): {message}" if reason else f"Error from server: {message}"
+        super().__init__(f"{words}\n{hint}" if hint else words)
         self.code = code
         self.reason = reason
         self.message = message
@@ -67,6 +68,14 @@ class WaitTimeoutError(TcpShiftError):
 
 class ManifestError(TcpShiftError):
     """A manifest cannot be read: missing file, malformed YAML, no kind."""
+
+
+class UsageError(TcpShiftError):
+    """A helper was called with something that cannot mean anything, such as a negative weight."""
+
+
+class ProfileError(TcpShiftError):
+    """The cluster lacks something the lesson needs, such as a gateway port; the message says how to add it."""
 
 
 class SandboxError(TcpShiftError):
