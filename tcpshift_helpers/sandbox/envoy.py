@@ -149,6 +149,11 @@ class Refusal:
     name: str
     details: str
 
+    @property
+    def may_mend(self) -> bool:
+        """Whether the same configuration may be taken later: an address was not free."""
+        return any(words in self.details for words in ("Address already in use", "duplicate address"))
+
 
 class Admin:
     """Reads an Envoy's admin port.

@@ -227,19 +227,23 @@ class Snapshot:
         return [
             (str(ingress["ip"]), port)
             for port in self.service_ports(proxy)
-            if port.service["spec"].get("type") == "LoadBalancer" and self._answers_for(port.service) is proxy
+            if port.service["spec"].get("type") == "LoadBalancer" and self._answers_for(port.service) == proxy.uid
             for ingress in ((port.service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
             if ingress.get("ip")
         ]
 
-    def _answers_for(self, service: Obj) -> Proxy | None:
+    def _answers_for(self, service: Obj) -> str | None:
+        """The uid of the gateway pod that holds a LoadBalancer Service's address."""
         namespace = service["metadata"]["namespace"]
         able = (
-            proxy
+            proxy.uid
             for proxy in self.proxies
-            if proxy.kind == ROUTER and proxy.namespace == namespace and _selects(service, proxy)
+            if proxy.kind == ROUTER
+            and not proxy.is_leaving
+            and proxy.namespace == namespace
+            and _selects(service, proxy)
         )
-        return next((proxy for proxy in able if not proxy.is_leaving), None)
+        return next(able, None)
 
     def servers(self, proxy: Proxy) -> list[Server]:
         """The TCP servers this gateway opens; of several Gateways on one port the oldest wins."""

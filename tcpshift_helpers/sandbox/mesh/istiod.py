@@ -1,0 +1,249 @@
+"""istiod of the sandbox: watches the API, gives each Envoy its configuration, and tells how that went.
+
+There is no debounce: whatever changes have arrived are taken together, everything is computed anew (it takes about a
+millisecond), and each proxy whose configuration changed gets it at once. Objects of all API versions of Istio are read
+as v1. It serves no xDS port, no injection webhook and no certificates: files, the API server's plug-ins and nothing,
+respectively, stand in their place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from datetime import UTC, datetime
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from tcpshift_helpers.sandbox import client as api
+from tcpshift_helpers.sandbox.envoy import Admin
+from tcpshift_helpers.sandbox.mesh.configuration import build
+from tcpshift_helpers.sandbox.mesh.delivery import Delivery
+from tcpshift_helpers.sandbox.mesh.model import Snapshot
+from tcpshift_helpers.sandbox.mesh.status import ProxyState
+from tcpshift_helpers.sandbox.mesh.status_writer import StatusWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tcpshift_helpers.sandbox.envoy import Refusal
+    from tcpshift_helpers.sandbox.home import Home
+    from tcpshift_helpers.sandbox.mesh.configuration import Configuration
+    from tcpshift_helpers.sandbox.mesh.model import Proxy
+
+log = logging.getLogger("ads")
+
+READY_PORT = 8080
+_RETRY_REFUSED_SECONDS = (0.2, 0.5, 1.0, 2.0)
+
+_WATCHED = {
+    "pods": api.PODS,
+    "services": api.SERVICES,
+    "endpoint_slices": api.ENDPOINT_SLICES,
+    "gateways": api.GATEWAYS,
+    "virtual_services": api.VIRTUAL_SERVICES,
+    "destination_rules": api.DESTINATION_RULES,
+}
+
+
+async def run(home: Home) -> None:
+    """Run until SIGTERM or SIGINT.
+
+    Raises:
+        FileNotFoundError: there is no sandbox in this state directory.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with api.Client.from_home(home) as client:
+        istiod = Istiod(client, home.xds)
+        async with _ready_port(istiod):
+            running = asyncio.create_task(istiod.run())
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (running, stopping):
+                task.cancel()
+            for result in await asyncio.gather(running, stopping, return_exceptions=True):
+                if isinstance(result, Exception):
+                    raise result
+
+
+class Istiod:
+    """The control plane: one snapshot of the API, one connection a proxy.
+
+    Attributes:
+        is_ready: whether everything has been listed and pushed once.
+    """
+
+    def __init__(self, client: api.Client, xds: Callable[[str], Path]) -> None:
+        """Nothing is watched yet.
+
+        Args:
+            client: to read and to write status with.
+            xds: gives the directory of a pod's uid.
+        """
+        self.is_ready = False
+        self._client = client
+        self._xds = xds
+        self._informers = {name: api.Informer(client, resource) for name, resource in _WATCHED.items()}
+        self._connections: dict[str, Connection] = {}
+        self._versions = _versions()
+        self._push_scheduled = False
+        self._status = StatusWriter(client, self._reported, self._proxy_states)
+
+    async def run(self) -> None:
+        """Watch and push for ever."""
+        for informer in self._informers.values():
+            informer.on_change(self._changed)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for informer in self._informers.values():
+                    group.create_task(informer.run())
+                group.create_task(self._status.run())
+                for informer in self._informers.values():
+                    await informer.synced.wait()
+                self._push()
+                self.is_ready = True
+        finally:
+            for connection in self._connections.values():
+                connection.close()
+
+    def _changed(self, _event: str, _obj: dict[str, Any]) -> None:
+        if self.is_ready and not self._push_scheduled:
+            # Events that are already read are handled before: one push for all of them.
+            self._push_scheduled = True
+            asyncio.get_running_loop().call_soon(self._push)
+
+    def _push(self) -> None:
+        self._push_scheduled = False
+        snapshot = Snapshot(**{name: list(one.objects.values()) for name, one in self._informers.items()})
+        present = set()
+        for proxy in snapshot.proxies:
+            present.add(proxy.uid)
+            connection = self._connections.get(proxy.uid)
+            if connection is None or connection.address != proxy.address:
+                connection = self._connect(proxy)
+            try:
+                configuration = build(proxy, snapshot, self._xds(proxy.uid))
+            except Exception:
+                # One object that no validation saw must not take the control plane down, as it does the real one.
+                log.exception("cannot compute the configuration of node:%s; it keeps what it has", proxy.node_id)
+                continue
+            connection.want(configuration, proxy.restarts)
+        for uid in self._connections.keys() - present:
+            log.info("ADS: %s terminated", self._connections[uid].name)
+            self._connections.pop(uid).close()
+        self._status.wake()
+
+    def _connect(self, proxy: Proxy) -> Connection:
+        if proxy.uid in self._connections:
+            self._connections[proxy.uid].close()
+        log.info("ADS: new connection for node:%s", proxy.node_id)
+        delivery = Delivery(proxy.node_id, self._xds(proxy.uid), Admin(proxy.address), lambda: next(self._versions))
+        connection = Connection(proxy.node_id, proxy.address, delivery, self._status.wake)
+        self._connections[proxy.uid] = connection
+        return connection
+
+    def _reported(self) -> Iterator[tuple[api.Resource, dict[str, Any]]]:
+        for name in ("gateways", "virtual_services", "destination_rules"):
+            informer = self._informers[name]
+            for obj in informer.objects.values():
+                yield informer.resource, obj
+
+    def _proxy_states(self) -> list[ProxyState]:
+        return [state for one in self._connections.values() if (state := one.state()) is not None]
+
+
+class Connection:
+    """What one proxy is to have, and how far it is.
+
+    Attributes:
+        name: `pod.namespace`.
+        address: the pod's address.
+    """
+
+    def __init__(self, name: str, address: str, delivery: Delivery, on_answer: Callable[[], None]) -> None:
+        self.name = name
+        self.address = address
+        self._delivery = delivery
+        self._on_answer = on_answer
+        self._wanted: Configuration | None = None
+        self._answered: Configuration | None = None
+        self._refusals: tuple[Refusal, ...] = ()
+        self._restarts = 0
+        self._task: asyncio.Task[None] | None = None
+
+    def state(self) -> ProxyState | None:
+        """How far the proxy is; None before it was told anything."""
+        if self._wanted is None:
+            return None
+        return ProxyState(self.name, self._wanted, self._answered, self._refusals)
+
+    def want(self, configuration: Configuration, restarts: int) -> None:
+        """Bring the proxy to this configuration; a delivery under way is given up for it."""
+        if restarts != self._restarts:
+            self._restarts = restarts
+            self._delivery.again()
+        elif configuration == self._wanted:
+            return
+        self._wanted = configuration
+        before, self._task = self._task, asyncio.create_task(self._bring(self._task, configuration))
+        if before is not None:
+            before.cancel()
+
+    def close(self) -> None:
+        """Give up."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _bring(self, before: asyncio.Task[None] | None, configuration: Configuration) -> None:
+        if before is not None:
+            await asyncio.wait({before})
+        for attempt in count():
+            delay = _RETRY_REFUSED_SECONDS[min(attempt, len(_RETRY_REFUSED_SECONDS) - 1)]
+            try:
+                outcome = await self._delivery.deliver(configuration)
+            except OSError as error:
+                log.warning("cannot write the configuration of node:%s: %s", self.name, error)
+            except Exception:
+                log.exception("cannot deliver the configuration of node:%s", self.name)
+            else:
+                for refusal in set(outcome.refusals) - set(self._refusals):
+                    log.warning("ADS: ACK ERROR %s %s: %s", self.name, refusal.name, refusal.details)
+                self._answered, self._refusals = configuration, outcome.refusals
+                self._on_answer()
+                if not any(refusal.may_mend for refusal in outcome.refusals):
+                    return
+            await asyncio.sleep(delay)
+            self._delivery.again()
+
+
+def _versions() -> Iterator[str]:
+    """`2026-11-24T08:08:24Z/4`: time and a number that grows."""
+    for number in count(1):
+        yield f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}/{number}"
+
+
+@contextlib.asynccontextmanager
+async def _ready_port(istiod: Istiod) -> Any:
+    """Answers `GET /ready` on port 8080 of the pod's address, where the node has given one."""
+    address = os.environ.get("POD_LISTEN_ADDRESS")
+    if not address:
+        yield
+        return
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
+            async with asyncio.timeout(2):
+                await reader.readuntil(b"\r\n\r\n")
+                status = "200 OK" if istiod.is_ready else "503 Service Unavailable"
+                writer.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+                await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, address, READY_PORT):
+        yield
