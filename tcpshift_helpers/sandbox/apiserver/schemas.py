@@ -1,0 +1,186 @@
+"""The schemas of all kinds: which fields an object may have, and of which types.
+
+Pure but for `Schemas.load`, which leaves files to `schema_cache`. Built-in kinds come from the models of the installed
+`kubernetes` client, Istio's kinds from `istio_schemas`. A schema is an OpenAPI v3 schema object in which a `$ref` may
+have siblings (`description`, `x-kubernetes-*`); `openapi` turns it into the strict form.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from tcpshift_helpers.sandbox.apiserver import schema_extensions as extensions
+from tcpshift_helpers.sandbox.apiserver.istio_schemas import istio_schemas
+from tcpshift_helpers.sandbox.apiserver.model_sources import Model
+from tcpshift_helpers.sandbox.apiserver.resources import BUILT_IN, ResourceType
+
+Schema = dict[str, Any]
+
+REFERENCE_PREFIX = "#/components/schemas/"
+_VERSION_IN_NAME = re.compile(r"^(?:[A-Z][a-z]+)?V\d+(?:(?:alpha|beta)\d+)?(?=[A-Z])")
+_CONTAINER = re.compile(r"(list|dict)[\[(](.*)[\])]", re.IGNORECASE)
+
+
+class Schemas:
+    """Finds schemas by kind and by reference."""
+
+    def __init__(self, definitions: dict[str, Schema]) -> None:
+        """Hold `definitions`, by their full names such as `io.k8s.api.core.v1.Pod`."""
+        self.definitions = definitions
+        self._names = {
+            (kind["group"], kind["version"], kind["kind"]): name
+            for name, schema in definitions.items()
+            for kind in schema.get("x-kubernetes-group-version-kind", ())
+        }
+
+    @classmethod
+    def load(cls, cache_dir: Path) -> Schemas:
+        """Load from the cache, made first if this version of the client has none yet."""
+        from tcpshift_helpers.sandbox.apiserver.schema_cache import load_built_in  # noqa: PLC0415 - the one use of files
+
+        return cls({**load_built_in(cache_dir), **istio_schemas()})
+
+    def name_of(self, group: str, version: str, kind: str) -> str | None:
+        """The full name of a kind's schema."""
+        return self._names.get((group, version, kind))
+
+    def of(self, group: str, version: str, kind: str) -> Schema | None:
+        """A kind's schema, or None if there is none."""
+        name = self.name_of(group, version, kind)
+        return None if name is None else self.definitions[name]
+
+    def resolve(self, schema: Schema) -> Schema:
+        """What a `$ref` points to; a schema without one is returned as it is."""
+        reference = schema.get("$ref")
+        return schema if reference is None else self.definitions[reference.removeprefix(REFERENCE_PREFIX)]
+
+
+def model_name(model: str) -> str:
+    """`CoreV1EventSeries` and `V1EventSeries` are both upstream's `EventSeries`."""
+    return _VERSION_IN_NAME.sub("", model)
+
+
+def full_name(model: str) -> str:
+    """A model's name as upstream's OpenAPI documents have it."""
+    name = model_name(model)
+    if name in extensions.META_MODELS:
+        return f"{extensions.META_PACKAGE}.{name}"
+    for group, prefixes in extensions.GROUP_MODEL_PREFIXES.items():
+        if name.startswith(prefixes) and not model.startswith("Core"):
+            return f"io.k8s.api.{group}.v1.{name}"
+    return f"io.k8s.api.core.v1.{name}"
+
+
+def derive(read_model: Callable[[str], Model | None]) -> dict[str, Schema]:
+    """Schemas of all built-in kinds and of what they refer to.
+
+    Args:
+        read_model: finds a model by its class name; None if the client has none of that name.
+
+    Raises:
+        LookupError: the client knows no model for a kind.
+    """
+    definitions: dict[str, Schema] = {name: dict(schema) for name, schema in extensions.SCALARS.items()}
+    for resource_type in _modelled(BUILT_IN):
+        group = resource_type.group.partition(".")[0] or "core"
+        version = resource_type.storage_version.capitalize()
+        candidates = (f"{version}{resource_type.kind}", f"{group.capitalize()}{version}{resource_type.kind}")
+        model = next(filter(None, map(read_model, candidates)), None)
+        if model is None:
+            raise LookupError(f"the installed kubernetes client has no model of {resource_type.kind}")
+        _define(model, read_model, definitions)
+        definitions[full_name(model.name)]["x-kubernetes-group-version-kind"] = [
+            {"group": resource_type.group, "version": resource_type.storage_version, "kind": resource_type.kind}
+        ]
+    return definitions
+
+
+def _modelled(resource_types: Iterable[ResourceType]) -> Iterable[ResourceType]:
+    return (one for one in resource_types if not one.group.endswith("istio.io"))
+
+
+def _define(model: Model, read_model: Callable[[str], Model | None], definitions: dict[str, Schema]) -> None:
+    schema: Schema = {"description": model.description, "type": "object", "properties": {}}
+    definitions[full_name(model.name)] = schema
+    required = sorted(name for name, field in model.fields.items() if field.required)
+    if required:
+        schema["required"] = required
+    for name, field in model.fields.items():
+        path = f"{model_name(model.name)}.{name}"
+        property_schema = {"description": field.description, **_type(field.type, path), **_extensions(path)}
+        schema["properties"][name] = property_schema
+        referred = _innermost(field.type)
+        if referred and full_name(referred) not in definitions:
+            found = read_model(referred)
+            if found is not None:
+                _define(found, read_model, definitions)
+
+
+def _innermost(kind: str) -> str:
+    """The model that a type refers to, if any."""
+    match = _CONTAINER.fullmatch(kind)
+    while match:
+        kind = match[2].rpartition(", ")[2]
+        match = _CONTAINER.fullmatch(kind)
+    return kind if kind[:1].isupper() else ""
+
+
+_PLAIN_TYPES: dict[str, Schema] = {
+    "str": {"type": "string"},
+    "bool": {"type": "boolean"},
+    "float": {"type": "number", "format": "double"},
+    "bytes": {"type": "string", "format": "byte"},
+    "object": {"type": "object"},
+}
+
+
+def _type(kind: str, path: str) -> Schema:
+    match = _CONTAINER.fullmatch(kind)
+    if match and match[1].lower() == "list":
+        return {"type": "array", "items": _type(match[2], path)}
+    if match:
+        return {"type": "object", "additionalProperties": _type(match[2].partition(", ")[2], path)}
+    if kind == "int":
+        width = "int64" if path.rpartition(".")[2] in extensions.INT64_FIELDS else "int32"
+        return {"type": "integer", "format": width}
+    special = _special_scalar(kind, path)
+    if special is None and kind in _PLAIN_TYPES:
+        return dict(_PLAIN_TYPES[kind])
+    return _reference(special or full_name(kind))
+
+
+def _special_scalar(kind: str, path: str) -> str | None:
+    """Scalars that the client knows as text or as anything, by the names of their schemas."""
+    if path in extensions.QUANTITY_FIELDS:
+        return extensions.QUANTITY
+    if path in extensions.INT_OR_STRING_FIELDS:
+        return extensions.INT_OR_STRING
+    if kind == "datetime":
+        return extensions.MICRO_TIME if path in extensions.MICRO_TIME_FIELDS else extensions.TIME
+    return extensions.FIELDS_V1 if path.endswith(".fieldsV1") else None
+
+
+def _reference(name: str) -> Schema:
+    return {"$ref": f"{REFERENCE_PREFIX}{name}"}
+
+
+def _extensions(path: str) -> Schema:
+    merged = extensions.MERGED_LISTS.get(path)
+    strategies = ["merge"] if merged or path in extensions.MERGED_SETS else []
+    strategies += ["retainKeys"] if path in extensions.RETAIN_KEYS else []
+    found: Schema = {}
+    if strategies:
+        found["x-kubernetes-patch-strategy"] = ",".join(strategies)
+    if merged:
+        found["x-kubernetes-patch-merge-key"] = merged[0]
+        if merged[1]:
+            found["x-kubernetes-list-map-keys"] = list(merged[1])
+            found["x-kubernetes-list-type"] = "map"
+    if path in extensions.MERGED_SETS:
+        found["x-kubernetes-list-type"] = "set"
+    if path in extensions.ATOMIC_MAPS:
+        found["x-kubernetes-map-type"] = "atomic"
+    return found
