@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tcpshift_helpers import course, distribution, istio, kubectl, netcat, plots
-    from tcpshift_helpers.connect import Cluster, connect
+    from tcpshift_helpers.connection import Cluster, connect
 
 __all__ = ["Cluster", "connect", "course", "distribution", "istio", "kubectl", "netcat", "plots"]
 
@@ -21,7 +21,7 @@ def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f"{__name__}.{name}")
     if name in __all__:
-        return getattr(import_module(f"{__name__}.connect"), name)
+        return getattr(import_module(f"{__name__}.connection"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -1,0 +1,357 @@
+"""Plain HTTP to one Kubernetes API server, and its refusals as our errors.
+
+The official client's configuration (certificates, tokens, proxies, exec plug-ins) is used as it is; its generated
+classes are not, because raw objects keep their camelCase keys and kinds such as VirtualService have no class.
+A request is never repeated by itself, except a read whose kept-alive connection turned out to be dead.
+It does not know what any kind means.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import urllib3
+from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError, SSLError
+
+from tcpshift_helpers.errors import (
+    AlreadyExistsError,
+    ClusterError,
+    ClusterUnreachableError,
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from kubernetes.client import ApiClient
+
+Object = dict[str, Any]
+
+CONNECT_TIMEOUT_SECONDS = 5.0
+READ_TIMEOUT_SECONDS = 30.0
+MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
+AS_TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+_AGGREGATED = "application/json;v=v2;g=apidiscovery.k8s.io;as=APIGroupDiscoveryList,application/json"
+
+_BY_REASON: dict[str, type[ClusterError]] = {
+    "NotFound": NotFoundError,
+    "AlreadyExists": AlreadyExistsError,
+    "Conflict": ConflictError,
+    "Invalid": InvalidError,
+    "BadRequest": InvalidError,
+    "Unauthorized": ForbiddenError,
+    "Forbidden": ForbiddenError,
+}
+_BY_CODE: dict[int, type[ClusterError]] = {
+    400: InvalidError,
+    401: ForbiddenError,
+    403: ForbiddenError,
+    404: NotFoundError,
+}
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One kind as the API server serves it, found by discovery.
+
+    Attributes:
+        group: API group, empty for the core group.
+        version: served version, such as `v1`.
+        kind: such as `Deployment`.
+        plural: as in paths, such as `deployments`.
+        names: other names kubectl takes: singular and short ones.
+        namespaced: whether its objects live in a namespace.
+    """
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+    names: tuple[str, ...]
+    namespaced: bool
+
+    @property
+    def api_version(self) -> str:
+        """`group/version`, or the version alone for the core group."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def word(self) -> str:
+        """The kind as kubectl's result lines write it: `service`, `deployment.apps`."""
+        return f"{self.kind.lower()}.{self.group}" if self.group else self.kind.lower()
+
+    def path(self, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
+        """URL path of the collection, an object or a subresource of it."""
+        parts = ["", "apis", self.group, self.version] if self.group else ["", "api", self.version]
+        if self.namespaced and namespace:
+            parts += ["namespaces", namespace]
+        parts.append(self.plural)
+        parts += [part for part in (name, subresource) if part]
+        return "/".join(parts)
+
+
+class Api:
+    """Requests to one API server; safe to use from several threads."""
+
+    def __init__(self, client: ApiClient, server: str, advice: str) -> None:
+        """Wrap a configured client.
+
+        Args:
+            client: the official client; its connection pool and credentials are used.
+            server: address to name in messages.
+            advice: what a person can do when nothing answers there.
+        """
+        self.client = client
+        self.server = server
+        self._advice = advice
+        self._discovered: list[Resource] | None = None
+        self._lock = threading.Lock()
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | int | bool] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+        timeout_seconds: float = READ_TIMEOUT_SECONDS,
+    ) -> Any:
+        """Send one request and decode its JSON answer.
+
+        Raises:
+            ClusterError: the server refused; its subclass follows the `metav1.Status` reason.
+            ClusterUnreachableError: no answer.
+        """
+        response = self._open(
+            method,
+            path,
+            query=query,
+            accept=accept,
+            timeout_seconds=timeout_seconds,
+            body=body,
+            content_type=content_type,
+        )
+        try:
+            text = response.data
+        except HTTPError as error:
+            raise self._unreachable(error) from error
+        if response.status >= 400:
+            raise error_from_status(response.status, text)
+        return json.loads(text) if text else None
+
+    def text(
+        self,
+        path: str,
+        *,
+        query: Mapping[str, str | int | bool] | None = None,
+        timeout_seconds: float = READ_TIMEOUT_SECONDS,
+    ) -> str:
+        """GET something that is not JSON, such as a log."""
+        response = self._open("GET", path, query=query, accept="*/*", timeout_seconds=timeout_seconds)
+        try:
+            body = response.data
+        except HTTPError as error:
+            raise self._unreachable(error) from error
+        if response.status >= 400:
+            raise error_from_status(response.status, body)
+        return body.decode("utf-8", "replace")
+
+    def stream(
+        self, path: str, *, query: Mapping[str, str | int | bool], timeout_seconds: float
+    ) -> Iterator[tuple[str, Object]]:
+        """Events of a watch, as (type, object), until the server ends it or `timeout_seconds` pass without a word.
+
+        Raises:
+            ClusterError: refused, at once or by an ERROR event (410 Gone when the version is too old).
+            ClusterUnreachableError: no connection at the start; a connection lost later just ends the events.
+        """
+        response = self._open(
+            "GET", path, query={**query, "watch": "true"}, accept="application/json", timeout_seconds=timeout_seconds
+        )
+        if response.status >= 400:
+            raise error_from_status(response.status, response.data)
+        try:
+            pending = b""
+            for chunk in response.stream(65536):
+                *lines, pending = (pending + chunk).split(b"\n")
+                for line in lines:
+                    if not line.strip():
+                        continue
+                    event = json.loads(line)
+                    if event["type"] == "ERROR":
+                        raise error_from_status(event["object"].get("code", 500), json.dumps(event["object"]).encode())
+                    yield event["type"], event["object"]
+        except HTTPError:
+            return
+        finally:
+            response.close()
+
+    def resources(self, *, refresh: bool = False) -> list[Resource]:
+        """Every kind the server serves, preferred versions first; asked once and remembered."""
+        with self._lock:
+            if self._discovered is None or refresh:
+                self._discovered = [*self._discover("/api"), *self._discover("/apis")]
+            return self._discovered
+
+    def resource_for_kind(self, api_version: str, kind: str) -> Resource:
+        """The resource behind a manifest's `apiVersion` and `kind`.
+
+        Raises:
+            NotFoundError: the server does not serve it, with kubectl's words and what to do.
+        """
+        for refresh in (False, True):
+            for resource in self.resources(refresh=refresh):
+                if resource.kind == kind and resource.api_version == api_version:
+                    return resource
+        others = sorted({r.api_version for r in self.resources() if r.kind == kind})
+        hint = "ensure CRDs are installed first"
+        if others:
+            hint += f"\nThis cluster serves {kind} as {', '.join(others)}: change apiVersion in the manifest."
+        elif api_version.partition("/")[0].endswith("istio.io"):
+            hint += "\nThe kinds of Istio are missing here, so Istio is not installed: https://istio.io/latest/docs/setup/ (the sandbox has it built in)."
+        else:
+            near = [r for r in self.resources() if r.kind.lower() == kind.lower()]
+            hint += (
+                f"\nDid you mean {near[0].kind}, apiVersion {near[0].api_version}?"
+                if near
+                else "\nLook for a slip in kind or apiVersion: kubectl api-resources lists what this cluster serves."
+            )
+        raise NotFoundError(404, "", f'no matches for kind "{kind}" in version "{api_version}"', hint)
+
+    def resource_named(self, word: str) -> Resource:
+        """The resource kubectl means by `svc`, `deployments`, `virtualservice` or `deployments.apps`.
+
+        Raises:
+            NotFoundError: no such kind, with kubectl's words.
+        """
+        name, _, group = word.lower().partition(".")
+        for refresh in (False, True):
+            for resource in self.resources(refresh=refresh):
+                known = (resource.plural, resource.kind.lower(), *resource.names)
+                if name in known and (not group or f"{resource.group}.".startswith(f"{group}.")):
+                    return resource
+        raise NotFoundError(
+            404,
+            "",
+            f'the server doesn\'t have a resource type "{word}"',
+            "kubectl api-resources lists those there are.",
+        )
+
+    def _discover(self, root: str) -> Iterator[Resource]:
+        listing = self.request("GET", root, accept=_AGGREGATED)
+        if listing.get("kind") == "APIGroupDiscoveryList":
+            for group in listing.get("items", []):
+                name = group.get("metadata", {}).get("name", "")
+                for version in group.get("versions", []):
+                    yield from (
+                        _from_aggregated(name, version["version"], entry) for entry in version.get("resources", [])
+                    )
+            return
+        versions = [("", version) for version in listing.get("versions", [])] if root == "/api" else [
+            (group["name"], version["version"]) for group in listing.get("groups", []) for version in group["versions"]
+        ]  # fmt: skip
+        for group, version in versions:
+            found = self.request("GET", f"/apis/{group}/{version}" if group else f"/api/{version}")
+            for entry in found.get("resources", []):
+                if "/" not in entry["name"]:
+                    names = (entry.get("singularName", ""), *entry.get("shortNames", []))
+                    yield Resource(group, version, entry["kind"], entry["name"], names, entry["namespaced"])
+
+    def _headers(self) -> dict[str, str]:
+        # auth_settings() also lets exec plug-ins and rotating tokens renew themselves.
+        headers = {"User-Agent": "tcpshift", **self.client.default_headers}
+        for setting in self.client.configuration.auth_settings().values():
+            if setting["value"]:
+                headers[setting["key"]] = setting["value"]
+        return headers
+
+    def _open(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | int | bool] | None,
+        accept: str,
+        timeout_seconds: float,
+        body: Any = None,
+        content_type: str = "application/json",
+    ) -> urllib3.BaseHTTPResponse:
+        url = self.client.configuration.host.rstrip("/") + path
+        if query:
+            url += "?" + urlencode(
+                {key: str(value).lower() if isinstance(value, bool) else value for key, value in query.items()}
+            )
+        headers = {**self._headers(), "Accept": accept}
+        data = None
+        if body is not None:
+            headers["Content-Type"] = content_type
+            data = json.dumps(body, ensure_ascii=False).encode()
+        pool = self.client.rest_client.pool_manager
+        timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_SECONDS, read=timeout_seconds)
+        for attempt in (1, 2):
+            try:
+                response: urllib3.BaseHTTPResponse = pool.request(
+                    method, url, body=data, headers=headers, timeout=timeout, retries=False, preload_content=False
+                )
+            except ProtocolError as error:
+                if attempt == 1 and method == "GET":
+                    continue
+                raise self._unreachable(error) from error
+            except HTTPError as error:
+                raise self._unreachable(error) from error
+            return response
+        raise AssertionError("unreachable: the second attempt returns or raises")
+
+    def _unreachable(self, error: Exception) -> ClusterUnreachableError:
+        cause = error.reason if isinstance(error, MaxRetryError) and error.reason else error
+        if isinstance(cause, SSLError):
+            return ClusterUnreachableError(
+                f"{self.server} answered with a certificate that cannot be trusted: {cause}.\nThe kubeconfig is older than the cluster, or names another one: fetch it anew."
+            )
+        return ClusterUnreachableError(f"Nothing answers at {self.server} ({_plain(cause)}).\n{self._advice}")
+
+
+def error_from_status(code: int, body: bytes) -> ClusterError:
+    """The error that a `metav1.Status` (or any other body of a refusal) stands for."""
+    try:
+        status = json.loads(body)
+        reason, message = str(status.get("reason", "")), str(status.get("message", ""))
+    except (ValueError, AttributeError):
+        reason, message = "", body.decode("utf-8", "replace").strip()
+    kind = _BY_REASON.get(reason) or _BY_CODE.get(code, ClusterError)
+    hint = ""
+    if kind is ForbiddenError:
+        hint = "The kubeconfig's credentials are not valid here or do not allow this: ask for a role that does, or use another context."
+    return kind(code, reason, message or f"the server answered with status {code} and no words", hint)
+
+
+def _from_aggregated(group: str, version: str, entry: Object) -> Resource:
+    names = (entry.get("singularResource", ""), *entry.get("shortNames", []))
+    kind = entry.get("responseKind", {}).get("kind", "")
+    return Resource(group, version, kind, entry["resource"], names, entry.get("scope") == "Namespaced")
+
+
+def _plain(error: BaseException) -> str:
+    text = str(error)
+    for sign, words in (
+        ("Connection refused", "connection refused"),
+        ("timed out", "no answer in time"),
+        ("Name or service not known", "its name is not known"),
+        ("Temporary failure in name resolution", "its name cannot be looked up"),
+        ("No route to host", "no route to it"),
+        ("Network is unreachable", "the network is unreachable"),
+    ):
+        if sign in text:
+            return words
+    return text.rsplit(": ", 1)[-1] or type(error).__name__
