@@ -1,16 +1,19 @@
 """Ends what a killed supervisor left running, so that neither a process nor a socket stays behind.
 
-A process is ended only if it is proven ours: it runs `tcpshift_helpers.sandbox` with this very state directory.
-The processes of pods are ended by the node's own records, in `node.processes`.
+A process is ended only if it is proven ours: it runs `tcpshift_helpers.sandbox` with this very state directory, or it
+carries a container's mark of it. Processes of pods are ended by the node's own records first, in `node.processes`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from typing import TYPE_CHECKING
 
 import psutil
+
+from tcpshift_helpers.sandbox.node import processes
 
 if TYPE_CHECKING:
     from tcpshift_helpers.sandbox.home import Home
@@ -33,14 +36,10 @@ def end_all(home: Home, last: Record | None) -> bool:
     """
     pids = [part.get("pid") for part in last.parts] if last else []
     ours = [process for pid in pids if pid and (process := find_part(home, pid))]
-    for process in _still_running(ours, _ORDERLY_SECONDS):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    _still_running(ours, _KILL_SECONDS)
-
-    from tcpshift_helpers.sandbox.node import processes  # noqa: PLC0415 (imports what only the node needs)
-
+    _kill(_still_running(ours, _ORDERLY_SECONDS))
     processes.stop_all(home)
+    # An agent that was killed between starting a process and writing it down left one that no record tells of.
+    _kill([process for process in psutil.process_iter() if _is_container(home, process)])
     return bool(ours)
 
 
@@ -54,10 +53,24 @@ def find_part(home: Home, pid: int) -> psutil.Process | None:
         return None
 
 
-def _still_running(processes: list[psutil.Process], timeout_seconds: float) -> list[psutil.Process]:
+def _is_container(home: Home, process: psutil.Process) -> bool:
+    try:
+        return process.environ().get(processes.MARK, "").startswith(f"{home.pods}{os.sep}")
+    except (psutil.Error, OSError):
+        return False
+
+
+def _kill(running: list[psutil.Process]) -> None:
+    for process in running:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    _still_running(running, _KILL_SECONDS)
+
+
+def _still_running(some: list[psutil.Process], timeout_seconds: float) -> list[psutil.Process]:
     """Those that run after `timeout_seconds`. A zombie has ended: in a container nobody may ever reap it."""
     deadline = time.monotonic() + timeout_seconds
-    while (alive := [process for process in processes if _runs(process)]) and time.monotonic() < deadline:
+    while (alive := [process for process in some if _runs(process)]) and time.monotonic() < deadline:
         time.sleep(0.02)
     return alive
 
