@@ -12,6 +12,7 @@ import os
 import platform
 import socket
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ def check_directory(home: Home) -> None:
     """
     try:
         home.create()
-        trial = home.root / f".trial.{os.getpid()}"
+        trial = home.root / f".trial.{os.getpid()}.{threading.get_ident()}"
         trial.write_bytes(b"")
         trial.unlink()
     except OSError as error:
