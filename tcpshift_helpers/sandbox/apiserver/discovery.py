@@ -121,7 +121,7 @@ def aggregated(resources: Sequence[ResourceType], *, core: bool) -> Object:
         "metadata": {},
         "items": [
             {
-                "metadata": {"name": name, "creationTimestamp": None} if name else {"creationTimestamp": None},
+                "metadata": {"name": name} if name else {},
                 "versions": [
                     {
                         "version": version,

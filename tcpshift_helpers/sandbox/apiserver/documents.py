@@ -49,12 +49,10 @@ class Documents:
             return None
         if path in _HEALTH or path.startswith(tuple(f"{health}/" for health in _HEALTH)):
             return web.Response(text="ok")
+        if path in ("/", "/version"):
+            return _json(version_info() if path == "/version" else {"paths": [*_PATHS, *self._group_paths()]})
         if path.startswith("/openapi/v3"):
             return self._openapi(path)
-        if path == "/version":
-            return _json(version_info())
-        if path == "/":
-            return _json({"paths": [*_PATHS, *self._group_paths()]})
         if path in ("/api", "/apis"):
             return self._groups(path, request.headers.get("Accept", ""))
         return self._group_document(path)

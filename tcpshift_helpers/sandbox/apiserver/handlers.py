@@ -108,7 +108,7 @@ class ResourceHandler:
         representation = Representation(resource, path.version, form, request.query.get("includeObject", "Metadata"))
         target = Target(resource, path.version, path.namespace, path.name, path.subresource)
         call = Call(request, target, representation)
-        if path.watch or (request.method == "GET" and truthy(request.query.get("watch")) and not path.subresource):
+        if path.watch or (request.method == "GET" and truthy(request.query.get("watch")) and not path.name):
             return await self._streams.watch(request, target, representation)
         return await self._verb(call)(call)
 
@@ -148,7 +148,7 @@ class ResourceHandler:
         target, revision = call.target, self._registry.store.revision
         check_version(call.query, revision, is_list=True)
         matches = predicate(target.resource, call.query)
-        every = self._registry.list(target.resource, target.namespace)
+        every = self._registry.list_objects(target.resource, target.namespace)
         selected = (obj for obj in every if matches is None or matches(obj))
         objs, metadata = page(selected, call.query, revision, counted=matches is None)
         return call.representation.list(objs, metadata)
@@ -208,7 +208,7 @@ class ResourceHandler:
         options = delete_options(await self._delete_body(call), call.query, call.request.query.getall("dryRun", []))
         listed = self._listed(call)
         matches = predicate(call.target.resource, call.query)
-        for obj in list(self._registry.list(call.target.resource, call.target.namespace)):
+        for obj in list(self._registry.list_objects(call.target.resource, call.target.namespace)):
             if matches is None or matches(obj):
                 name = obj["metadata"]["name"]
                 target = Target(call.target.resource, call.target.version, call.target.namespace, name)

@@ -108,5 +108,5 @@ def _start(token: str) -> str:
         return ""
     try:
         return str(json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))["start"])
-    except (ValueError, KeyError, TypeError):
-        raise bad_request("invalid continue token: continue key is not valid") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise bad_request(f"invalid continue token: continue key is not valid: {error}") from None

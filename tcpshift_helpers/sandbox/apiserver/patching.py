@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING, Any
 from tcpshift_helpers.sandbox.apiserver import patch as algorithms
 from tcpshift_helpers.sandbox.apiserver.codec import patched_is_invalid
 from tcpshift_helpers.sandbox.apiserver.decoding import JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, decode_patch
-from tcpshift_helpers.sandbox.apiserver.field_errors import FieldError, invalid
 from tcpshift_helpers.sandbox.apiserver.status import StatusError, bad_request
 from tcpshift_helpers.sandbox.apiserver.strategy import is_custom
-
 
 if TYPE_CHECKING:
     from tcpshift_helpers.sandbox.apiserver.codec import Codec
@@ -82,10 +80,6 @@ class Patch:
             if error.code != 400:
                 raise
             raise patched_is_invalid(patched, error) from None
-        uid = (obj.get("metadata") or {}).get("uid")
-        if uid != old["metadata"]["uid"] and uid:
-            errors = [FieldError("FieldValueInvalid", "metadata.uid", f'Invalid value: "{uid}": field is immutable')]
-            raise invalid(resource, target.name, errors)
         return obj, warnings
 
     def _check_identity(self, patched: Object, shown: Object, resource: ResourceType) -> None:

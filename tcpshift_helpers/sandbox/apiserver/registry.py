@@ -122,9 +122,9 @@ class Registry:
             raise target.not_found()
         return obj
 
-    def list(self, resource: ResourceType, namespace: str = "") -> Iterator[Object]:
+    def list_objects(self, resource: ResourceType, namespace: str = "") -> Iterator[Object]:
         """All objects of a kind, or those of one namespace."""
-        return self.store.list(resource.group_resource, namespace)
+        return self.store.list_objects(resource.group_resource, namespace)
 
     def create(self, target: Target, obj: Object, options: WriteOptions | None = None) -> Object:
         """Store a new object.
@@ -150,7 +150,8 @@ class Registry:
         obj = _in_order(apply_defaults(resource, obj))
         metadata = obj["metadata"]
         for field in (*_SYSTEM_METADATA, "selfLink", "managedFields"):
-            metadata.pop(field, None)
+            if field != "generation":  # kept by the real server for kinds that do not count it
+                metadata.pop(field, None)
         strategy.prepare_for_create(obj)
         metadata["uid"], metadata["creationTimestamp"] = new_uid(), timestamp()
         self._refuse(resource, metadata.get("name", ""), validation.validate_create(resource, obj))
@@ -196,16 +197,16 @@ class Registry:
         if not target.subresource:
             obj = admission_chain.mutate(self._admission, "UPDATE", resource, obj, self._labels(target.namespace))
         obj = _in_order(apply_defaults(resource, obj))
+        self._refuse(resource, target.name, _changed_identity(obj, old))
         _keep_system_metadata(obj, old)
         if target.subresource == "status":
             strategy.prepare_for_status_update(obj, old)
         else:
             strategy.prepare_for_update(obj, old)
         if resource.group_resource == _SERVICES:
-            service_addresses.keep_address(obj, old)
+            service_addresses.keep_allocated(obj, old)
         self._refuse(resource, target.name, validation.validate_update(resource, obj, old))
-        if resource.group_resource == _SERVICES and obj["spec"].get("clusterIP") != old["spec"].get("clusterIP"):
-            self._allocate(target, obj)
+        self._allocate(target, obj)
         admission_chain.validate(self._admission, "UPDATE", resource, obj, old)
         return self.save(target, obj, old, options), False
 
@@ -254,7 +255,8 @@ class Registry:
                 error = FieldError(
                     "FieldValueInvalid", "metadata.resourceVersion", "Invalid value: 0: must be specified for an update"
                 )
-                raise invalid(target.resource, target.name, [error])
+                # The real server names the resource here where it names the kind elsewhere.
+                raise invalid(replace(target.resource, kind=target.resource.plural), target.name, [error])
         elif asked != known["resourceVersion"]:
             raise target.conflict(_MODIFIED)
 
@@ -281,7 +283,9 @@ class Registry:
     def _allocate(self, target: Target, obj: Object) -> None:
         if target.resource.group_resource == _SERVICES:
             others = (
-                other for other in self.store.list(_SERVICES) if other["metadata"]["uid"] != obj["metadata"]["uid"]
+                other
+                for other in self.store.list_objects(_SERVICES)
+                if other["metadata"]["uid"] != obj["metadata"]["uid"]
             )
             service_addresses.allocate(obj, others, self._cluster_ips)
 
@@ -298,13 +302,20 @@ def _in_order(obj: Object) -> Object:
     return {**{key: obj[key] for key in _ORDER if key in obj}, **obj}
 
 
+def _changed_identity(obj: Object, old: Object) -> list[FieldError]:
+    errors = [
+        FieldError("FieldValueInvalid", f"metadata.{field}", f'Invalid value: "{asked}": field is immutable')
+        for field in ("uid", "deletionTimestamp")
+        if (asked := obj["metadata"].get(field)) and asked != old["metadata"].get(field)
+    ]
+    return errors * 2  # The real server checks metadata twice, and lists both findings as causes.
+
+
 def _keep_system_metadata(obj: Object, old: Object) -> None:
     metadata, known = obj["metadata"], old["metadata"]
     metadata.pop("selfLink", None)
     metadata.pop("managedFields", None)
     for field in _SYSTEM_METADATA:
-        if field == "uid" and metadata.get("uid"):
-            continue
         if field in known:
             metadata[field] = known[field]
         else:

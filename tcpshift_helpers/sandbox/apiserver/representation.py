@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from tcpshift_helpers.sandbox.apiserver.status import StatusError
+from tcpshift_helpers.sandbox.apiserver.status import StatusError, bad_request
 from tcpshift_helpers.sandbox.apiserver.strategy import is_custom
 from tcpshift_helpers.sandbox.apiserver.table import table
 
@@ -79,6 +79,9 @@ class Representation:
 
     def __init__(self, resource: ResourceType, version: str, form: str = "", include_object: str = "Metadata") -> None:
         """Render `resource` as `version`; `include_object` is the Table's `includeObject` parameter."""
+        if form == "Table" and include_object not in ("", "Metadata", "Object", "None"):
+            why = f"""Invalid value: "{include_object}": must be 'Metadata', 'Object', 'None', or empty"""
+            raise bad_request(f"Unable to convert to Table as requested: includeObject: {why}")
         self.form = form
         self._resource = resource
         self._api_version = resource.api_version(version)
@@ -128,7 +131,7 @@ class Representation:
 
     def bookmark(self, resource_version: int, *, initial_events_end: bool) -> Object:
         """The object of a bookmark: nothing but a version."""
-        metadata: Object = {"resourceVersion": str(resource_version), "creationTimestamp": None}
+        metadata: Object = {"resourceVersion": str(resource_version)}
         if initial_events_end:
             metadata["annotations"] = {"k8s.io/initial-events-end": "true"}
         if self.form == "Table":

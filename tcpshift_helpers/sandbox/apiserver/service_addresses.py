@@ -36,6 +36,8 @@ def allocate(service: Object, others: Iterable[Object], addresses: Iterable[str]
     if kind not in _NEED_ADDRESS:
         _release(spec)
         return
+    spec.setdefault("ipFamilies", ["IPv4"])
+    spec.setdefault("ipFamilyPolicy", "SingleStack")
     rest = list(others)
     _allocate_address(service, {_cluster_ip(other) for other in rest}, list(addresses))
     if kind == "NodePort" or (kind == "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts", True)):
@@ -45,23 +47,35 @@ def allocate(service: Object, others: Iterable[Object], addresses: Iterable[str]
             port.pop("nodePort", None)
 
 
-def keep_address(service: Object, old: Object) -> None:
-    """Carry over what an update left out, in place; a changed ClusterIP is left for validation to refuse."""
+def keep_allocated(service: Object, old: Object) -> None:
+    """Carry over what an update left out, and drop what its new type has no use for, in place.
+
+    A changed ClusterIP stays as it is, for validation to refuse.
+    """
     spec, old_spec = service["spec"], old["spec"]
-    if spec.get("type") == "ExternalName" or old_spec.get("type") == "ExternalName":
+    kind, old_kind = spec.get("type", "ClusterIP"), old_spec.get("type", "ClusterIP")
+    if kind == "ExternalName":
+        if old_kind != kind and spec.get("clusterIP") in (None, "", old_spec.get("clusterIP")):
+            _release(spec)
         return
     if not spec.get("clusterIP") and old_spec.get("clusterIP"):
         spec["clusterIP"] = old_spec["clusterIP"]
         spec["clusterIPs"] = list(old_spec.get("clusterIPs") or [old_spec["clusterIP"]])
     elif spec.get("clusterIP") and spec["clusterIP"] != old_spec.get("clusterIP"):
         spec["clusterIPs"] = [spec["clusterIP"]]
-    node_ports = {
-        (port.get("protocol", "TCP"), port.get("port")): port.get("nodePort") for port in old_spec.get("ports") or []
-    }
+    if kind == "ClusterIP":
+        spec.pop("externalTrafficPolicy", None)
+        spec.pop("allocateLoadBalancerNodePorts", None)
+        return
+    node_ports = {_port_key(port): port.get("nodePort") for port in old_spec.get("ports") or []}
     for port in spec.get("ports") or []:
-        known = node_ports.get((port.get("protocol", "TCP"), port.get("port")))
+        known = node_ports.get(_port_key(port))
         if known and not port.get("nodePort"):
             port["nodePort"] = known
+
+
+def _port_key(port: Object) -> tuple[str, int]:
+    return port.get("protocol", "TCP"), port.get("port", 0)
 
 
 def _release(spec: Object) -> None:

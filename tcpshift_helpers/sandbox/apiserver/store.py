@@ -107,7 +107,7 @@ class Store:
         ).fetchone()
         return json.loads(row[0]) if row else None
 
-    def list(self, resource: str, namespace: str = "") -> Iterator[dict[str, Any]]:
+    def list_objects(self, resource: str, namespace: str = "") -> Iterator[dict[str, Any]]:
         """Fresh copies of all objects, in etcd's order of keys; `namespace` empty means all namespaces."""
         if namespace:
             query = "SELECT object FROM objects WHERE resource=? AND namespace=? ORDER BY name"

@@ -9,6 +9,7 @@ metadata kept by status updates as measured on kube-apiserver 1.34.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,7 @@ class Strategy:
         create_on_update: PUT of a name that is not there creates it.
         returns_deleted: DELETE answers with the object in place of a Status.
         counts_generations: `metadata.generation` counts changes of what was asked for.
+        first_status: JSON of the status a new object has, or empty for none.
     """
 
     resource: ResourceType
@@ -55,11 +57,14 @@ class Strategy:
     create_on_update: bool = False
     returns_deleted: bool = False
     counts_generations: bool = False
+    first_status: str = ""
 
     def prepare_for_create(self, obj: Object) -> None:
         """Drop what only the server may set, set what it starts with."""
         if "status" in self.resource.subresources:
             obj.pop("status", None)
+        if self.first_status:
+            obj["status"] = json.loads(self.first_status)
         if self.counts_generations:
             obj["metadata"]["generation"] = 1
 
@@ -187,11 +192,13 @@ def _qos_class(spec: Object) -> str:
 _BUILT_IN: dict[str, Callable[[ResourceType], Strategy]] = {
     "namespaces": NamespaceStrategy,
     "pods": lambda resource: PodStrategy(resource, returns_deleted=True, counts_generations=True),
-    "services": lambda resource: Strategy(resource, returns_deleted=True, create_on_update=True),
+    "services": lambda resource: Strategy(
+        resource, returns_deleted=True, create_on_update=True, first_status='{"loadBalancer":{}}'
+    ),
     "serviceaccounts": lambda resource: Strategy(resource, returns_deleted=True),
     "events": lambda resource: Strategy(resource, create_on_update=True),
-    "deployments.apps": lambda resource: DeploymentStrategy(resource, counts_generations=True),
-    "replicasets.apps": lambda resource: Strategy(resource, counts_generations=True),
+    "deployments.apps": lambda resource: DeploymentStrategy(resource, counts_generations=True, first_status="{}"),
+    "replicasets.apps": lambda resource: Strategy(resource, counts_generations=True, first_status='{"replicas":0}'),
     "endpointslices.discovery.k8s.io": lambda resource: EndpointSliceStrategy(resource, counts_generations=True),
 }
 

@@ -62,9 +62,9 @@ def update_scale(
         replicas = spec.get("replicas") or 0
         if not isinstance(replicas, int) or replicas < 0:
             raise _invalid_scale(target.name, replicas)
-        obj["metadata"]["resourceVersion"] = metadata.get("resourceVersion") or obj["metadata"]["resourceVersion"]
-        obj["spec"]["replicas"] = replicas
-        return obj
+        version = metadata.get("resourceVersion") or obj["metadata"]["resourceVersion"]
+        spec = {**(obj.get("spec") or {}), "replicas": replicas}
+        return {**obj, "metadata": {**obj["metadata"], "resourceVersion": version}, "spec": spec}
 
     main = Target(target.resource, target.version, target.namespace, target.name)
     obj, _ = registry.update(main, scaled, options, conditional=conditional)

@@ -19,7 +19,7 @@ from tcpshift_helpers.sandbox.apiserver.status import StatusError
 from tcpshift_helpers.sandbox.apiserver.store import encode
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterator
 
     from tcpshift_helpers.sandbox.apiserver.representation import Representation
     from tcpshift_helpers.sandbox.apiserver.resources import ResourceType
@@ -88,7 +88,7 @@ class WatchOptions:
 
 async def watch(
     store: Store, wakeups: Wakeups, options: WatchOptions, representation: Representation
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """Lines of a watch response, each one or more complete events, until the time is over or the client has to list again."""
     name = options.resource.group_resource
     ends = time.monotonic() + options.timeout_seconds
@@ -97,7 +97,7 @@ async def watch(
         cursor = options.resource_version
         if cursor is None:
             cursor = store.revision
-            present = (obj for obj in store.list(name, options.namespace) if _matches(options, obj))
+            present = (obj for obj in store.list_objects(name, options.namespace) if _matches(options, obj))
             lines = [_line("ADDED", representation.event_object(obj)) for obj in present]
             if options.initial_events_end:
                 lines.append(_line("BOOKMARK", representation.bookmark(cursor, initial_events_end=True)))

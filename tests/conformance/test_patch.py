@@ -1,0 +1,96 @@
+"""The three kinds of patch."""
+
+from __future__ import annotations
+
+import pytest
+
+STRATEGIC = "application/strategic-merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+
+
+@pytest.fixture
+def path(api, core):
+    api.post(f"{core}/configmaps", {"metadata": {"name": "a", "labels": {"x": "1"}}, "data": {"k": "v"}})
+    return f"{core}/configmaps/a"
+
+
+def test_merge(api, path):
+    answer = api.patch(path, {"data": {"k": None, "l": "w"}})
+    assert (answer.code, answer.body["data"]) == (200, {"l": "w"})
+
+
+def test_json_patch(api, path):
+    operations = [
+        {"op": "test", "path": "/data/k", "value": "v"},
+        {"op": "replace", "path": "/data/k", "value": "w"},
+        {"op": "add", "path": "/metadata/labels/y", "value": "2"},
+        {"op": "remove", "path": "/metadata/labels/x"},
+    ]
+    answer = api.patch(path, operations, JSON_PATCH)
+    assert (answer.body["data"], answer.body["metadata"]["labels"]) == ({"k": "w"}, {"y": "2"})
+
+
+def test_json_patch_whose_test_fails(api, path):
+    answer = api.patch(path, [{"op": "test", "path": "/data/k", "value": "z"}], JSON_PATCH)
+    assert answer.error[:2] == (422, "Invalid")
+    assert api.get(path).body["data"] == {"k": "v"}
+
+
+def test_strategic_merge_joins_lists_by_key(api, core):
+    pod = {
+        "metadata": {"name": "p"},
+        "spec": {"containers": [{"name": "a", "image": "1"}, {"name": "b", "image": "2"}]},
+    }
+    api.post(f"{core}/pods", pod)
+    wished = {"spec": {"containers": [{"name": "b", "image": "3"}]}}
+    containers = api.patch(f"{core}/pods/p", wished, STRATEGIC).body["spec"]["containers"]
+    assert [(container["name"], container["image"]) for container in containers] == [("a", "1"), ("b", "3")]
+
+
+def test_strategic_merge_is_not_for_custom_resources(api, virtual_services):
+    base = {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": {"name": "v"}, "spec": {}}
+    api.post(virtual_services, base)
+    answer = api.patch(f"{virtual_services}/v", {"spec": {}}, STRATEGIC)
+    accepted = "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
+    message = f"the body of the request was in an unknown format - accepted media types include: {accepted}"
+    assert answer.error == (415, "UnsupportedMediaType", message)
+
+
+def test_unknown_kind_of_patch(api, path):
+    answer = api.patch(path, {}, "application/json")
+    assert answer.error == (415, "UnsupportedMediaType", "415: Unsupported Media Type")
+
+
+def test_patch_that_is_no_json(api, path):
+    message = "error decoding patch: invalid character 'b' looking for beginning of object key string"
+    assert api.patch(path, b"{bad").error == (400, "BadRequest", message)
+
+
+def test_patch_of_what_is_not_there(api, core):
+    assert api.patch(f"{core}/configmaps/zz", {}).error == (404, "NotFound", 'configmaps "zz" not found')
+
+
+def test_patch_with_an_older_version(api, path):
+    answer = api.patch(path, {"metadata": {"resourceVersion": "1"}, "data": {"x": "y"}})
+    assert answer.error[:2] == (409, "Conflict")
+
+
+def test_patch_of_the_name(api, path):
+    message = "the name of the object (z) does not match the name on the URL (a)"
+    assert api.patch(path, {"metadata": {"name": "z"}}).error == (400, "BadRequest", message)
+
+
+def test_patch_of_the_uid(api, path):
+    message = 'ConfigMap "a" is invalid: metadata.uid: Invalid value: "z": field is immutable'
+    assert api.patch(path, {"metadata": {"uid": "z"}}).error == (422, "Invalid", message)
+
+
+def test_empty_patch_writes_nothing(api, path):
+    before = api.get(path).body
+    answer = api.patch(path, {})
+    assert (answer.code, answer.body) == (200, before)
+
+
+def test_unknown_field_in_a_patch_warns(api, path):
+    answer = api.patch(path, {"dada": {}})
+    assert (answer.code, answer.warnings) == (200, ['299 - "unknown field \\"dada\\""'])

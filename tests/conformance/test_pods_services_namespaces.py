@@ -1,0 +1,248 @@
+"""Kinds with rules of their own: pods go gracefully, Services get addresses, namespaces are emptied first."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+import pytest
+
+ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
+
+
+def pod(name="p", **spec):
+    return {"metadata": {"name": name}, "spec": {"containers": [{"name": "c", "image": "i"}], **spec}}
+
+
+def service(name="s", **spec):
+    return {"metadata": {"name": name}, "spec": {"ports": [{"port": 80}], **spec}}
+
+
+def seconds(metadata):
+    """From now, roughly: creation is now in these tests."""
+    start, end = (datetime.fromisoformat(metadata[field]) for field in ("creationTimestamp", "deletionTimestamp"))
+    return (end - start).total_seconds()
+
+
+def test_pod_starts_pending(api, core):
+    created = api.post(f"{core}/pods", {**pod(), "status": {"phase": "Running"}}).body
+    assert created["status"] == {"phase": "Pending", "qosClass": "BestEffort"}
+    assert created["metadata"]["generation"] == 1
+
+
+def test_pod_without_node_goes_at_once(api, core):
+    api.post(f"{core}/pods", pod())
+    answer = api.delete(f"{core}/pods/p")
+    assert (answer.code, answer.body["kind"], answer.body["metadata"]["deletionGracePeriodSeconds"]) == (200, "Pod", 0)
+    assert api.get(f"{core}/pods/p").code == 404
+
+
+def test_pod_on_a_node_goes_gracefully(api, core):
+    api.post(f"{core}/pods", pod(nodeName="n", terminationGracePeriodSeconds=20))
+    marked = api.delete(f"{core}/pods/p").body["metadata"]
+    assert (marked["deletionGracePeriodSeconds"], marked["generation"]) == (20, 2)
+    assert 20 <= seconds(marked) <= 23
+    again = api.delete(f"{core}/pods/p").body["metadata"]
+    assert again["resourceVersion"] == marked["resourceVersion"]
+    shorter = api.delete(f"{core}/pods/p?gracePeriodSeconds=5").body["metadata"]
+    assert (shorter["deletionGracePeriodSeconds"], shorter["generation"]) == (5, 2)
+    assert 5 <= seconds(shorter) <= 8
+    longer = api.delete(f"{core}/pods/p?gracePeriodSeconds=60").body["metadata"]
+    assert longer["deletionGracePeriodSeconds"] == 5
+    wrong_uid = {"gracePeriodSeconds": 0, "preconditions": {"uid": "z"}}
+    assert api.delete(f"{core}/pods/p", wrong_uid).code == 409
+    assert api.delete(f"{core}/pods/p", {"gracePeriodSeconds": 0, "preconditions": {"uid": marked["uid"]}}).code == 200
+    assert api.get(f"{core}/pods/p").code == 404
+
+
+def test_finished_pod_goes_at_once(api, core):
+    api.post(f"{core}/pods", pod(nodeName="n"))
+    api.patch(f"{core}/pods/p/status", {"status": {"phase": "Succeeded"}})
+    assert api.delete(f"{core}/pods/p").code == 200
+    assert api.get(f"{core}/pods/p").code == 404
+
+
+def test_pod_status_may_bring_labels(api, core):
+    api.post(f"{core}/pods", pod())
+    wished = {"metadata": {"labels": {"x": "y"}}, "spec": {"nodeName": "z"}, "status": {"podIP": "10.0.0.1"}}
+    after = api.patch(f"{core}/pods/p/status", wished).body
+    assert after["metadata"]["labels"] == {"x": "y"}
+    assert "nodeName" not in after["spec"]
+    assert after["status"]["podIP"] == "10.0.0.1"
+
+
+def test_binding(api, core):
+    api.post(f"{core}/pods", pod())
+    binding = {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n"}}
+    answer = api.post(f"{core}/pods/p/binding", binding)
+    assert (answer.code, answer.body["status"], answer.body["code"]) == (201, "Success", 201)
+    bound = api.get(f"{core}/pods/p").body
+    assert (bound["spec"]["nodeName"], bound["metadata"]["generation"]) == ("n", 1)
+    (condition,) = [c for c in bound["status"]["conditions"] if c["type"] == "PodScheduled"]
+    assert condition["status"] == "True"
+    conflict = 'Operation cannot be fulfilled on pods/binding "p": pod p is already assigned to node "n"'
+    assert api.post(f"{core}/pods/p/binding", binding).error == (409, "Conflict", conflict)
+    assert api.post(f"{core}/bindings", binding).error == (409, "Conflict", conflict)
+
+
+def test_binding_that_makes_no_sense(api, core):
+    api.post(f"{core}/pods", pod())
+    binding = {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n"}}
+    assert api.post(f"{core}/pods/q/binding", binding).error == (
+        400, "BadRequest", "name in URL does not match name in Binding object"
+    )  # fmt: skip
+    binding["target"]["name"] = ""
+    assert api.post(f"{core}/pods/p/binding", binding).error == (500, "", "target.name: Required value")
+
+
+def test_eviction(api, core):
+    api.post(f"{core}/pods", pod(nodeName="n"))
+    answer = api.post(
+        f"{core}/pods/p/eviction", {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "p"}}
+    )
+    assert (answer.code, answer.body["status"]) == (201, "Success")
+    assert "deletionTimestamp" in api.get(f"{core}/pods/p").body["metadata"]
+
+
+def test_log_of_a_pod_that_cannot_have_one(api, core):
+    api.post(f"{core}/pods", pod())
+    assert api.get(f"{core}/pods/p/log?container=zz").error == (
+        400,
+        "BadRequest",
+        "container zz is not valid for pod p",
+    )
+    assert api.get(f"{core}/pods/zz/log").error == (404, "NotFound", 'pods "zz" not found')
+    two = pod("two")
+    two["spec"]["containers"].append({"name": "d", "image": "i"})
+    api.post(f"{core}/pods", two)
+    message = "a container name must be specified for pod two, choose one of: [c d]"
+    assert api.get(f"{core}/pods/two/log").error == (400, "BadRequest", message)
+
+
+def test_service_gets_an_address(api, core):
+    spec = api.post(f"{core}/services", service()).body["spec"]
+    address = spec.pop("clusterIP")
+    assert ADDRESS.fullmatch(address)
+    assert spec == {
+        "ports": [{"protocol": "TCP", "port": 80, "targetPort": 80}],
+        "clusterIPs": [address],
+        "type": "ClusterIP",
+        "sessionAffinity": "None",
+        "ipFamilies": ["IPv4"],
+        "ipFamilyPolicy": "SingleStack",
+        "internalTrafficPolicy": "Cluster",
+    }
+
+
+def test_service_keeps_its_address(api, core):
+    address = api.post(f"{core}/services", service()).body["spec"]["clusterIP"]
+    assert api.put(f"{core}/services/s", service(ports=[{"port": 81}])).body["spec"]["clusterIP"] == address
+    assert api.patch(f"{core}/services/s", {"spec": {"clusterIP": None}}).body["spec"]["clusterIP"] == address
+
+
+def test_service_address_cannot_be_changed(api, core):
+    address = api.post(f"{core}/services", service()).body["spec"]["clusterIP"]
+    other = address.rpartition(".")[0] + ".249"
+    message = f'Service "s" is invalid: spec.clusterIPs[0]: Invalid value: ["{other}"]: may not change once set'
+    assert api.patch(f"{core}/services/s", {"spec": {"clusterIP": other}}).error == (422, "Invalid", message)
+
+
+def test_service_address_asked_for(api, core):
+    outside = api.post(f"{core}/services", service(clusterIP="192.0.2.1"))
+    words = "failed to allocate IP 192.0.2.1: the provided network does not match the current range"
+    message = f'Service "s" is invalid: spec.clusterIPs: Invalid value: ["192.0.2.1"]: {words}'
+    assert outside.error == (422, "Invalid", message)
+    taken = api.get("/api/v1/namespaces/default/services/kubernetes").body["spec"]["clusterIP"]
+    words = f"failed to allocate IP {taken}: provided IP is already allocated"
+    message = f'Service "s" is invalid: spec.clusterIPs: Invalid value: ["{taken}"]: {words}'
+    assert api.post(f"{core}/services", service(clusterIP=taken)).error == (422, "Invalid", message)
+
+
+def test_service_address_is_free_again_after_deletion(api, core):
+    address = api.post(f"{core}/services", service()).body["spec"]["clusterIP"]
+    api.delete(f"{core}/services/s")
+    assert api.post(f"{core}/services", service("t", clusterIP=address)).code == 201
+
+
+def test_headless_and_external_services(api, core):
+    headless = api.post(f"{core}/services", service(clusterIP="None")).body["spec"]
+    assert (headless["clusterIP"], headless["clusterIPs"]) == ("None", ["None"])
+    external = api.post(f"{core}/services", service("e", type="ExternalName", externalName="example.com")).body["spec"]
+    assert "clusterIP" not in external
+
+
+def test_load_balancer(api, core):
+    spec = api.post(f"{core}/services", service(type="LoadBalancer")).body["spec"]
+    assert 30000 <= spec["ports"][0]["nodePort"] <= 32767
+    assert (spec["allocateLoadBalancerNodePorts"], spec["externalTrafficPolicy"]) == (True, "Cluster")
+    spec = api.post(f"{core}/services", service("t", type="LoadBalancer", allocateLoadBalancerNodePorts=False)).body[
+        "spec"
+    ]
+    assert "nodePort" not in spec["ports"][0]
+
+
+def test_service_can_be_created_by_replace(api, core):
+    answer = api.put(f"{core}/services/s", service())
+    assert (answer.code, answer.body["metadata"]["name"]) == (201, "s")
+
+
+def test_service_that_turns_external_gives_its_address_back(api, core):
+    address = api.post(f"{core}/services", service()).body["spec"]["clusterIP"]
+    wished = {"spec": {"type": "ExternalName", "externalName": "example.com"}}
+    assert "clusterIP" not in api.patch(f"{core}/services/s", wished).body["spec"]
+    assert api.post(f"{core}/services", service("t", clusterIP=address)).code == 201
+
+
+def test_the_api_servers_own_service(api):
+    own = api.get("/api/v1/namespaces/default/services/kubernetes").body
+    assert own["metadata"]["labels"] == {"component": "apiserver", "provider": "kubernetes"}
+    assert own["spec"]["ports"][0].items() >= {"name": "https", "protocol": "TCP", "port": 443}.items()
+    slice_ = api.get("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes").body
+    assert slice_["metadata"]["labels"] == {"kubernetes.io/service-name": "kubernetes"}
+
+
+@pytest.fixture
+def short_lived(api):
+    name = "short-lived"
+    api.post("/api/v1/namespaces", {"metadata": {"name": name}})
+    yield f"/api/v1/namespaces/{name}"
+    api.delete(f"/api/v1/namespaces/{name}/configmaps")
+    api.delete(f"/api/v1/namespaces/{name}")
+    api.put(f"/api/v1/namespaces/{name}/finalize", {"metadata": {"name": name}})
+
+
+def test_namespace_is_active(api, short_lived):
+    obj = api.get(short_lived).body
+    assert obj["metadata"]["labels"] == {"kubernetes.io/metadata.name": "short-lived"}
+    assert (obj["spec"], obj["status"]) == ({"finalizers": ["kubernetes"]}, {"phase": "Active"})
+
+
+def test_namespace_terminates(api, short_lived):
+    api.post(f"{short_lived}/configmaps", {"metadata": {"name": "a"}})
+    marked = api.delete(short_lived)
+    assert (marked.code, marked.body["status"], marked.body["spec"]) == (
+        200, {"phase": "Terminating"}, {"finalizers": ["kubernetes"]}
+    )  # fmt: skip
+    assert "deletionGracePeriodSeconds" not in marked.body["metadata"]
+    again = api.delete(short_lived)
+    assert (again.code, again.body) == (200, marked.body)
+    refused = api.post(f"{short_lived}/configmaps", {"metadata": {"name": "x"}})
+    words = "unable to create new content in namespace short-lived because it is being terminated"
+    assert refused.error == (403, "Forbidden", f'configmaps "x" is forbidden: {words}')
+    assert refused.body["details"]["causes"] == [
+        {
+            "reason": "NamespaceTerminating",
+            "message": "namespace short-lived is being terminated",
+            "field": "metadata.namespace",
+        }
+    ]
+    finalized = api.put(f"{short_lived}/finalize", {"metadata": {"name": "short-lived"}, "spec": {"finalizers": []}})
+    assert (finalized.code, finalized.body["spec"]) == (200, {})
+    assert api.get(short_lived).code == 404
+    assert api.delete(f"{short_lived}/configmaps").code == 200
+
+
+@pytest.mark.parametrize("name", ["default", "kube-system", "kube-public"])
+def test_system_namespaces_stay(api, name):
+    message = f'namespaces "{name}" is forbidden: this namespace may not be deleted'
+    assert api.delete(f"/api/v1/namespaces/{name}").error == (403, "Forbidden", message)
