@@ -42,9 +42,9 @@ def key_of(obj: Obj) -> Key:
 def in_creation_order(objs: Iterable[Obj]) -> list[Obj]:
     """Oldest first; of the same second, by name and namespace."""
 
-    def age(obj: Obj) -> tuple[str, str]:
+    def age(obj: Obj) -> tuple[str, str, str]:
         metadata = obj["metadata"]
-        return metadata.get("creationTimestamp") or "", f"{metadata['name']}.{metadata.get('namespace', '')}"
+        return metadata.get("creationTimestamp") or "", metadata["name"], metadata.get("namespace", "")
 
     return sorted(objs, key=age)
 

@@ -93,6 +93,8 @@ class StatusWriter:
                 self._told[key] = found.message
                 await self._client.create(api.EVENTS, status.event(obj, found, now))
         except api.ApiError as error:
+            if error.code >= 500:
+                raise api.UnreachableError(str(error)) from error
             # Deleted or changed meanwhile: the next event brings it here again.
             if error.code not in (404, 409):
                 log.warning("cannot write the status of %s: %s", "/".join(key), error)
