@@ -43,12 +43,22 @@ class Context:
             if key[0] == namespace:
                 yield obj
 
-    async def write_status(self, resource: Resource, obj: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
-        """Merge `status` into the object's status subresource; a field given as None is removed."""
+    async def write_status(
+        self,
+        resource: Resource,
+        obj: dict[str, Any],
+        status: dict[str, Any],
+        annotations: dict[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Merge `status` into the object's status subresource; a field given as None is removed.
+
+        Annotations written this way leave `metadata.generation` alone, which a write of the object itself would raise.
+        """
         metadata = obj["metadata"]
-        answer = await self.client.merge_patch(
-            resource, metadata["name"], metadata.get("namespace"), {"status": status}, "status"
-        )
+        patch: dict[str, Any] = {"status": status}
+        if annotations:
+            patch["metadata"] = {"annotations": annotations}
+        answer = await self.client.merge_patch(resource, metadata["name"], metadata.get("namespace"), patch, "status")
         if resource in self.informers:
             self.informers[resource].remember(answer)
         return answer

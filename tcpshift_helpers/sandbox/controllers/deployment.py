@@ -315,15 +315,13 @@ class DeploymentController:
 
     async def _write(self, known: dict[str, Any], deployment: dict[str, Any], status: dict[str, Any]) -> float | None:
         revision = rollout.annotations_of(deployment).get(rollout.REVISION)
-        if revision is not None and revision != rollout.annotations_of(known).get(rollout.REVISION):
-            namespace, name = key_of(deployment)
-            patch = {"metadata": {"annotations": {rollout.REVISION: revision}}}
-            self._deployments.remember(await self._context.client.merge_patch(DEPLOYMENTS, name, namespace, patch))
+        renamed = revision is not None and revision != rollout.annotations_of(known).get(rollout.REVISION)
+        annotations = {rollout.REVISION: str(revision)} if renamed else None
         before = known.get("status") or {}
         # The real object leaves zeros out.
         counts = {field: status[field] or None for field in _COUNTS}
-        if any(before.get(field) != value for field, value in {**status, **counts}.items()):
-            await self._context.write_status(DEPLOYMENTS, deployment, {**status, **counts})
+        if annotations or any(before.get(field) != value for field, value in {**status, **counts}.items()):
+            await self._context.write_status(DEPLOYMENTS, deployment, {**status, **counts}, annotations)
         return rollout.seconds_to_deadline(deployment, status)
 
     async def _patch(self, replica_set: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,9 @@
 Equal notes within the cache are counted on one Event, as the real recorder does. Notes are sent in the background, one at
 a time, so that telling never delays doing; a note that cannot be delivered is dropped with a log line.
 
-Source: kubernetes/client-go tools/record. Not done: merging of *similar* notes and the spam filter's token bucket.
+From the tenth similar note within ten minutes on (same object and reason, other words) they share one Event, too.
+
+Source: kubernetes/client-go tools/record/events_cache.go. Not done: the spam filter's token bucket.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tcpshift_helpers.sandbox.client import EVENTS, ApiError, UnreachableError
@@ -28,6 +30,8 @@ log = logging.getLogger(__name__)
 _CACHED_NOTES = 1024
 _LONGEST_MESSAGE = 1024
 _DELIVERIES = 8
+_SIMILAR_NOTES = 10
+_SIMILAR_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ class EventRecorder:
         self._client = client
         self._queue: asyncio.Queue[tuple[_Note, float]] = asyncio.Queue()
         self._sent: OrderedDict[_Note, dict[str, Any]] = OrderedDict()
+        # By note without message: the messages of the last ten minutes, and when the last one came.
+        self._similar: OrderedDict[_Note, tuple[set[str], float]] = OrderedDict()
 
     def source(self, component: str, host: str = "") -> EventSource:
         """A recorder that signs as `component`, such as `deployment-controller`."""
@@ -71,11 +77,27 @@ class EventRecorder:
         """Wait until every note taken in so far is delivered or dropped."""
         await self._queue.join()
 
+    def _merged(self, note: _Note, moment: float) -> tuple[_Note, str]:
+        """The note under which this one is counted, and the words it is shown with."""
+        kind = replace(note, message="")
+        messages, last = self._similar.pop(kind, (set(), moment))
+        if moment - last > _SIMILAR_SECONDS:
+            messages = set()
+        messages.add(note.message)
+        self._similar[kind] = (messages, moment)
+        while len(self._similar) > _CACHED_NOTES:
+            self._similar.popitem(last=False)
+        if len(messages) < _SIMILAR_NOTES:
+            return note, note.message
+        messages.pop()
+        return kind, f"(combined from similar events): {note.message}"
+
     async def _deliver(self, note: _Note, moment: float) -> None:
+        note, message = self._merged(note, moment)
         known = self._sent.get(note)
         if known is not None:
             try:
-                patch = {"count": known["count"] + 1, "lastTimestamp": from_unix(moment)}
+                patch = {"count": known["count"] + 1, "lastTimestamp": from_unix(moment), "message": message}
                 metadata = known["metadata"]
                 self._keep(note, await self._client.merge_patch(EVENTS, metadata["name"], metadata["namespace"], patch))
             except ApiError as error:
@@ -83,7 +105,7 @@ class EventRecorder:
                     raise
             else:
                 return
-        self._keep(note, await self._create(_event(note, moment)))
+        self._keep(note, await self._create(_event(replace(note, message=message), moment)))
 
     async def _create(self, event: dict[str, Any]) -> dict[str, Any]:
         pause = 0.05

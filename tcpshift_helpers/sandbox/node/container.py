@@ -1,0 +1,488 @@
+"""One container: pulled (from the table), started, probed, restarted with back-off, stopped.
+
+It runs until it is not to be started again. What a pod is made of, and when it starts and ends, is `pod_worker`'s business.
+Not done: postStart hooks, HTTP preStop hooks, volumes, resource limits, security contexts.
+
+Source: kubernetes 1.34 pkg/kubelet/kuberuntime (kuberuntime_manager.go doBackOff, kuberuntime_container.go), images.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any
+
+from tcpshift_helpers.errors import SandboxError
+from tcpshift_helpers.sandbox import envoy
+from tcpshift_helpers.sandbox.controllers.timestamps import now
+from tcpshift_helpers.sandbox.node import environment, images, processes
+from tcpshift_helpers.sandbox.node.container_log import LogPump
+from tcpshift_helpers.sandbox.node.probes import ProbeLoop, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tcpshift_helpers.sandbox.node.pod_worker import PodWorker
+
+FIRST_BACK_OFF_SECONDS = 10.0
+LONGEST_BACK_OFF_SECONDS = 300.0
+_FORGIVEN_AFTER_SECONDS = 600.0
+_PULL_ERROR_SHOWN_SECONDS = 1.0
+_CONFIG_RETRY_SECONDS = 5.0
+_START_ERROR_EXIT_CODE = 128
+_LAST_OUTPUT_SECONDS = 0.5
+_IMAGE_NAME = re.compile(r"[a-z0-9._:/-]+(:[\w.-]+)?(@[\w:+.-]+)?", re.ASCII)
+
+
+class BackOff:
+    """How long a container that keeps ending has to wait: at first not at all, then 10 s doubling to 5 min."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+
+    def next(self, ran_seconds: float) -> float:
+        """The pause before the next start, after a run of that length; ten good minutes are a fresh start."""
+        if ran_seconds > _FORGIVEN_AFTER_SECONDS:
+            self._seconds = 0.0
+        pause = self._seconds
+        self._seconds = min(max(FIRST_BACK_OFF_SECONDS, pause * 2), LONGEST_BACK_OFF_SECONDS)
+        return pause
+
+
+def go_duration(seconds: float) -> str:
+    """Whole seconds as Go writes them: `10s`, `1m20s`, `5m0s`."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"
+
+
+class Container:
+    """One container of one pod.
+
+    Attributes:
+        name: its name.
+        process: what runs, if anything does.
+        pump: carries its present log.
+        started: set once it has started for good (its startup probe, if it has one, succeeded).
+    """
+
+    def __init__(self, worker: PodWorker, spec: Mapping[str, Any], *, restart_policy: str, waiting_reason: str) -> None:
+        self.name: str = spec["name"]
+        self.process: processes.ContainerProcess | None = None
+        self.pump: LogPump | None = None
+        self.started = asyncio.Event()
+        self._worker = worker
+        self._spec = spec
+        self._restart_policy = restart_policy
+        self._restart_count = 0
+        self._state: dict[str, Any] = {"waiting": {"reason": waiting_reason}}
+        self._last_state: dict[str, Any] = {}
+        self._ready = False
+        self._back_off = BackOff()
+        self._environment: dict[str, str] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._probes: list[asyncio.Task[None]] = []
+        self._stopping = False
+
+    # What others see.
+
+    def status(self) -> dict[str, Any]:
+        """Its `ContainerStatus`."""
+        status = {
+            "name": self.name,
+            "state": self._state,
+            "lastState": self._last_state,
+            "ready": self._ready,
+            "restartCount": self._restart_count,
+            "image": self._spec["image"],
+            "imageID": "" if "waiting" in self._state and not self._last_state else f"tcpshift://{self._spec['image']}",
+            "started": self.started.is_set(),
+        }
+        identity = (self._state.get("running") and self._container_id()) or (
+            self._state.get("terminated") or self._last_state.get("terminated") or {}
+        ).get("containerID")
+        return status | ({"containerID": identity} if identity else {})
+
+    def log_path(self, *, previous: bool = False) -> Path:
+        """Where its log is, or that of the run before."""
+        return self._worker.directory / "logs" / self.name / f"{self._restart_count - previous}.log"
+
+    @property
+    def has_previous(self) -> bool:
+        """Whether it ran before."""
+        return self._restart_count > 0
+
+    @property
+    def waiting_reason(self) -> str | None:
+        """Why it has not started, if it never has."""
+        return None if "waiting" not in self._state or self._last_state else self._state["waiting"].get("reason")
+
+    # Its life.
+
+    def begin(self) -> asyncio.Task[None]:
+        """Start to live; the task ends when it is not to be started again."""
+        self._task = asyncio.create_task(self._live(), name=f"container {self.name}")
+        return self._task
+
+    def restore(self, known: Mapping[str, Any], record: processes.ProcessRecord | None) -> None:
+        """Go on from the status an earlier agent wrote; call it before `begin`.
+
+        A process of its that still runs is taken over. If none does though it should, that counts as an end.
+        """
+        self._restart_count = int(known.get("restartCount") or 0)
+        self._last_state = dict(known.get("lastState") or {})
+        state = dict(known.get("state") or {})
+        self.process = processes.ContainerProcess.adopt(record) if record is not None else None
+        if self.process is not None:
+            self._restart_count = self.process.record.restart_count
+            self._state = state if "running" in state else {"running": {"startedAt": now()}}
+            self._ready = bool(known.get("ready")) and "readinessProbe" in self._spec
+        elif "running" in state:
+            ended = {
+                "exitCode": processes.UNKNOWN_EXIT_CODE,
+                "reason": "Unknown",
+                "startedAt": state["running"].get("startedAt"),
+                "finishedAt": now(),
+                "containerID": known.get("containerID"),
+            }
+            self._state = {"terminated": ended}
+        elif "terminated" in state:
+            self._state = state
+        elif self._last_state:
+            self._state, self._last_state = self._last_state, {}
+
+    async def stop(self, grace_seconds: float) -> None:
+        """End it: preStop hook, SIGTERM, and after the grace period SIGKILL."""
+        self._stopping = True
+        if self._task is None or self._task.done():
+            return
+        if self.process is None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            return
+        self._worker.event("Normal", "Killing", f"Stopping container {self.name}", self)
+        deadline = time.monotonic() + grace_seconds
+        if grace_seconds > 0:
+            await self._pre_stop(grace_seconds)
+            self.process.signal_group(signal.SIGTERM)
+            await asyncio.wait([self._task], timeout=max(0.0, deadline - time.monotonic()))
+        self.kill()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self.process is not None:
+            self.process.signal_group(signal.SIGKILL)
+
+    async def _live(self) -> None:
+        if "terminated" in self._state:
+            if not self._is_to_restart(self._state["terminated"]["exitCode"]):
+                return
+            self._restart()
+        while True:
+            began = time.monotonic()
+            try:
+                code = await self._run_once()
+            except (images.StartError, SandboxError, OSError) as error:
+                self._worker.event("Warning", "Failed", f"Error: {error}", self)
+                self._ended(_START_ERROR_EXIT_CODE, "StartError", str(error))
+                code = _START_ERROR_EXIT_CODE
+            if self._stopping or not self._is_to_restart(code):
+                return
+            await self._wait_to_restart(time.monotonic() - began)
+            self._restart()
+
+    async def _run_once(self) -> int:
+        if self.process is None:
+            image = await self._pull()
+            await self._configure()
+            self.process = self._start(image)
+            self._running({"running": {"startedAt": now()}})
+        else:
+            await self._configure()
+            self._open_log().start()
+            self._running(self._state)
+        try:
+            code = await self.process.wait()
+        finally:
+            self._stop_probes()
+        self.process = None
+        if self.pump is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.pump.ended.wait(), _LAST_OUTPUT_SECONDS)
+            self.pump.close()
+        processes.remove_record(self._worker.directory, self.name)
+        self._ended(code, "Completed" if code == 0 else "Error")
+        return code
+
+    def _is_to_restart(self, code: int) -> bool:
+        return self._restart_policy == "Always" or (self._restart_policy == "OnFailure" and code != 0)
+
+    async def _wait_to_restart(self, ran_seconds: float) -> None:
+        pause = self._back_off.next(ran_seconds)
+        if pause == 0:
+            return
+        pod = self._worker.pod["metadata"]
+        where = f"{pod['name']}_{pod['namespace']}({pod['uid']})"
+        self._worker.event(
+            "Warning", "BackOff", f"Back-off restarting failed container {self.name} in pod {where}", self
+        )
+        message = f"back-off {go_duration(pause)} restarting failed container={self.name} pod={where}"
+        self._last_state = self._state
+        self._wait("CrashLoopBackOff", message)
+        await asyncio.sleep(pause)
+
+    def _restart(self) -> None:
+        if "terminated" in self._state:
+            self._last_state = self._state
+        self._restart_count += 1
+
+    async def _pull(self) -> images.Image:
+        """The image's stand-in; for one that does not exist this waits for ever, telling why, with growing pauses."""
+        name = self._spec["image"]
+        pause = FIRST_BACK_OFF_SECONDS
+        while True:
+            image = images.find(name)
+            if image is not None:
+                self._worker.event("Normal", "Pulled", f'Container image "{name}" already present on machine', self)
+                return image
+            reason, message = self._pull_failure(name)
+            self._worker.event("Warning", "Failed", f"Error: {reason}", self)
+            self._wait(reason, message)
+            await asyncio.sleep(_PULL_ERROR_SHOWN_SECONDS)
+            if reason == "ErrImagePull":
+                back_off = f'Back-off pulling image "{name}"'
+                self._worker.event("Normal", "BackOff", back_off, self)
+                self._worker.event("Warning", "Failed", "Error: ImagePullBackOff", self)
+                self._wait("ImagePullBackOff", f"{back_off}: ErrImagePull: {message}")
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_BACK_OFF_SECONDS)
+
+    def _pull_failure(self, name: str) -> tuple[str, str]:
+        if not _IMAGE_NAME.fullmatch(name):
+            message = (
+                f'Failed to apply default image tag "{name}": couldn\'t parse image name "{name}": '
+                "invalid reference format"
+            )
+            self._worker.event("Warning", "InspectFailed", message, self)
+            return "InvalidImageName", message
+        if self._spec.get("imagePullPolicy") == "Never":
+            message = f'Container image "{name}" is not present with pull policy of Never'
+            self._worker.event("Warning", "ErrImageNeverPull", message, self)
+            return "ErrImageNeverPull", message
+        error = (
+            f"nothing in this sandbox stands in for {name}: no images are downloaded here. "
+            f"Images there are: {images.available()}"
+        )
+        self._worker.event("Normal", "Pulling", f'Pulling image "{name}"', self)
+        self._worker.event("Warning", "Failed", f'Failed to pull image "{name}": {error}', self)
+        return "ErrImagePull", error
+
+    async def _configure(self) -> None:
+        while True:
+            try:
+                self._environment = await self._worker.environment_of(self._spec)
+            except environment.ConfigError as error:
+                self._worker.event("Warning", "Failed", f"Error: {error}", self)
+                self._wait("CreateContainerConfigError", str(error))
+                await asyncio.sleep(_CONFIG_RETRY_SECONDS)
+            else:
+                return
+
+    def _start(self, image: images.Image) -> processes.ContainerProcess:
+        words = self._command_line(image)
+        pump = self._open_log()
+        pump.start()
+        output = pump.open_writer()
+        try:
+            with _own_errors(words[0]):
+                process = processes.ContainerProcess.start(
+                    words,
+                    environment=self._environment,
+                    pod_directory=self._worker.directory,
+                    working_directory=self._worker.working_directory(self.name),
+                    container=self.name,
+                    restart_count=self._restart_count,
+                    output=output,
+                )
+        except images.StartError:
+            pump.close()
+            raise
+        finally:
+            # The container holds its own copy; ours would keep the pipe from ever ending.
+            os.close(output)
+        self._worker.event("Normal", "Created", f"Created container: {self.name}", self)
+        self._worker.event("Normal", "Started", f"Started container {self.name}", self)
+        return process
+
+    def _open_log(self) -> LogPump:
+        self.pump = LogPump(self._worker.working_directory(self.name) / ".output", self.log_path())
+        return self.pump
+
+    def _command_line(self, image: images.Image) -> list[str]:
+        if image.kind == images.ENVOY:
+            return self._envoy_command_line()
+        command = environment.expand_all(self._spec.get("command"), self._environment)
+        arguments = environment.expand_all(self._spec.get("args"), self._environment)
+        return images.command_line(image, command, arguments)
+
+    def _envoy_command_line(self) -> list[str]:
+        pod = self._worker.pod
+        xds = self._worker.directory / "xds"
+        xds.mkdir(mode=0o700, exist_ok=True)
+        for name in ("cds.json", "lds.json"):
+            if not (xds / name).exists():
+                (xds / name).write_text(envoy.empty_resources(), encoding="utf-8")
+        bootstrap = envoy.bootstrap(
+            name=pod["metadata"]["name"],
+            namespace=pod["metadata"]["namespace"],
+            address=self._worker.address,
+            xds=xds,
+            kind="router" if "router" in (self._spec.get("args") or []) else "sidecar",
+            labels=pod["metadata"].get("labels") or {},
+        )
+        path = self._worker.directory / "envoy.json"
+        path.write_text(json.dumps(bootstrap), encoding="utf-8")
+        return envoy.command_line(path)
+
+    # Its state.
+
+    def _wait(self, reason: str, message: str) -> None:
+        self._state = {"waiting": {"reason": reason, "message": message}}
+        self._worker.changed()
+
+    def _running(self, state: dict[str, Any]) -> None:
+        self._state = state
+        self._start_probes()
+        self._worker.changed()
+
+    def _ended(self, code: int, reason: str, message: str = "") -> None:
+        running = self._state.get("running") or {}
+        ended = {
+            "exitCode": code,
+            "reason": reason,
+            "startedAt": running.get("startedAt"),
+            "finishedAt": now(),
+            "containerID": self._container_id(),
+        }
+        self._state = {"terminated": ended | ({"message": message} if message else {})}
+        self._ready = False
+        self.started.clear()
+        self._worker.changed()
+
+    def _container_id(self) -> str:
+        uid = self._worker.pod["metadata"]["uid"]
+        return "tcpshift://" + hashlib.sha256(f"{uid}/{self.name}/{self._restart_count}".encode()).hexdigest()
+
+    # Its probes.
+
+    def _target(self) -> Target:
+        ports = {port["name"]: port["containerPort"] for port in self._spec.get("ports") or [] if port.get("name")}
+        directory = str(self._worker.working_directory(self.name))
+        return Target(self._worker.probe_address(self.name), ports, self._environment, directory)
+
+    def _start_probes(self) -> None:
+        if "startupProbe" in self._spec:
+            self._probe("startupProbe", healthy=False)
+        else:
+            self._has_started()
+
+    def _has_started(self) -> None:
+        self.started.set()
+        if "livenessProbe" in self._spec:
+            self._probe("livenessProbe", healthy=True)
+        if "readinessProbe" in self._spec:
+            self._probe("readinessProbe", healthy=self._ready)
+        else:
+            self._ready = True
+        self._worker.changed()
+
+    def _probe(self, field: str, *, healthy: bool) -> None:
+        kind = {"startupProbe": "Startup", "livenessProbe": "Liveness", "readinessProbe": "Readiness"}[field]
+        loop = ProbeLoop(
+            self._spec[field],
+            self._target(),
+            quick_start=field != "livenessProbe" and not healthy,
+            healthy=healthy,
+            on_change=lambda well: self._judged(field, well=well),
+            on_failure=lambda output: self._worker.event(
+                "Warning", "Unhealthy", f"{kind} probe failed: {output}", self
+            ),
+        )
+        limit = int(self._spec[field].get("failureThreshold") or 3) if field == "startupProbe" else None
+        self._probes.append(asyncio.create_task(self._watch_startup(loop, limit) if limit else loop.run()))
+
+    async def _watch_startup(self, loop: ProbeLoop, failures: int) -> None:
+        """A startup probe ends with its first success; after too many failures the container is killed."""
+        period = float(self._spec["startupProbe"].get("periodSeconds") or 10)
+        asking = asyncio.create_task(loop.run())
+        try:
+            await asyncio.wait_for(self.started.wait(), period * failures + period)
+        except TimeoutError:
+            self._judged("startupProbe", well=False)
+        finally:
+            asking.cancel()
+
+    def _judged(self, field: str, *, well: bool) -> None:
+        if self._stopping or self.process is None:
+            return
+        if field == "readinessProbe":
+            self._ready = well
+            self._worker.changed()
+        elif field == "startupProbe" and well:
+            self._has_started()
+        elif not well:
+            kind, end = ("liveness", "restarted") if field == "livenessProbe" else ("startup", "killed")
+            message = f"Container {self.name} failed {kind} probe, will be {end}"
+            self._worker.event("Normal", "Killing", message, self)
+            grace = self._spec[field].get("terminationGracePeriodSeconds")
+            self._worker.spawn(self._end_unhealthy(self._worker.grace_seconds if grace is None else float(grace)))
+
+    async def _end_unhealthy(self, grace_seconds: float) -> None:
+        process = self.process
+        if process is None:
+            return
+        process.signal_group(signal.SIGTERM)
+        await asyncio.sleep(grace_seconds)
+        if self.process is process:
+            process.signal_group(signal.SIGKILL)
+
+    def _stop_probes(self) -> None:
+        for task in self._probes:
+            task.cancel()
+        self._probes.clear()
+
+    async def _pre_stop(self, grace_seconds: float) -> None:
+        hook = (self._spec.get("lifecycle") or {}).get("preStop") or {}
+        if "sleep" in hook:
+            await asyncio.sleep(min(grace_seconds, float(hook["sleep"].get("seconds") or 0)))
+        elif "exec" in hook:
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *hook["exec"]["command"],
+                    env=self._environment,
+                    cwd=self._worker.working_directory(self.name),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                )
+                code = await asyncio.wait_for(process.wait(), grace_seconds)
+            except (OSError, TimeoutError):
+                code = -1
+            if code != 0:
+                self._worker.event("Warning", "FailedPreStopHook", "PreStopHook failed", self)
+
+
+@contextlib.contextmanager
+def _own_errors(program: str) -> Any:
+    try:
+        yield
+    except OSError as error:
+        raise images.StartError(f'exec: "{program}": {(error.strerror or str(error)).lower()}') from error

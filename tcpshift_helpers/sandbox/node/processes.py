@@ -1,0 +1,262 @@
+"""Processes of containers: started in a group of their own, recorded, found again, ended.
+
+Each started process is written down in `pods/<uid>/processes/<container>.json` with its pid and the moment it was created, so
+that an agent that was killed finds its containers again and nobody ever ends a stranger's process that was given the same pid.
+`stop_all` needs no agent. What is to be started, and when again, is `container`'s business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from tcpshift_helpers.sandbox.home import Home
+
+# In the environment of every container: proof of whose it is.
+MARK = "TCPSHIFT_CONTAINER"
+UNKNOWN_EXIT_CODE = 255
+_SAME_MOMENT_SECONDS = 0.05
+_CLOCK_STEP_SECONDS = 5.0
+_TERMINATION_SECONDS = 2.0
+_KILL_SECONDS = 2.0
+_POLL_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class ProcessRecord:
+    """One started container.
+
+    Attributes:
+        container: its name.
+        pid: process id; also the id of its process group.
+        created: moment the system created the process, Unix seconds.
+        restart_count: how often the container had been started before.
+        mark: value of `MARK` in its environment.
+    """
+
+    container: str
+    pid: int
+    created: float
+    restart_count: int
+    mark: str
+
+
+def directory(pod_directory: Path) -> Path:
+    """Where the records of a pod are."""
+    return pod_directory / "processes"
+
+
+def read_records(pod_directory: Path) -> list[ProcessRecord]:
+    """The records of a pod; unreadable ones are left out."""
+    records = []
+    for path in sorted(directory(pod_directory).glob("*.json")):
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            records.append(ProcessRecord(**json.loads(path.read_bytes())))
+    return records
+
+
+def write_record(pod_directory: Path, record: ProcessRecord) -> None:
+    """Write a record, whole or not at all."""
+    folder = directory(pod_directory)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    temporary = folder / f"{record.container}.new"
+    temporary.write_text(json.dumps(asdict(record)), encoding="utf-8")
+    temporary.replace(folder / f"{record.container}.json")
+
+
+def remove_record(pod_directory: Path, container: str) -> None:
+    """Forget a container that has ended."""
+    (directory(pod_directory) / f"{container}.json").unlink(missing_ok=True)
+
+
+def find(record: ProcessRecord) -> psutil.Process | None:
+    """The living process of a record; None if it ended, or its pid now belongs to a stranger."""
+    try:
+        process = psutil.Process(record.pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        difference = abs(process.create_time() - record.created)
+        if difference < _SAME_MOMENT_SECONDS:
+            return process
+        # The clock may have been set meanwhile; then the mark decides.
+        if difference < _CLOCK_STEP_SECONDS and process.environ().get(MARK) == record.mark:
+            return process
+    except (psutil.Error, OSError):
+        return None
+    return None
+
+
+class ContainerProcess:
+    """A process that runs: one we started, or one an earlier agent did."""
+
+    def __init__(self, record: ProcessRecord, popen: subprocess.Popen[bytes] | None) -> None:
+        self.record = record
+        self._popen = popen
+
+    @classmethod
+    def start(
+        cls,
+        words: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        pod_directory: Path,
+        working_directory: Path,
+        container: str,
+        restart_count: int,
+        output: int,
+    ) -> ContainerProcess:
+        """Start a container's process.
+
+        Args:
+            words: program and arguments.
+            environment: its whole environment; the mark is added.
+            pod_directory: where it is recorded.
+            working_directory: where it runs.
+            container: the container's name.
+            restart_count: how often it was started before.
+            output: descriptor for standard output and error.
+
+        Raises:
+            OSError: the program could not be started.
+        """
+        mark = f"{pod_directory}/{container}/{restart_count}"
+        popen = subprocess.Popen(
+            list(words),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**environment, MARK: mark},
+            cwd=working_directory,
+            start_new_session=True,
+        )
+        try:
+            created = psutil.Process(popen.pid).create_time()
+        except psutil.Error:
+            created = time.time()
+        record = ProcessRecord(container, popen.pid, created, restart_count, mark)
+        write_record(pod_directory, record)
+        return cls(record, popen)
+
+    @classmethod
+    def adopt(cls, record: ProcessRecord) -> ContainerProcess | None:
+        """The process an earlier agent started, if it still runs."""
+        return cls(record, None) if find(record) is not None else None
+
+    async def wait(self) -> int:
+        """Wait for its end, and end what it left in its group.
+
+        Returns:
+            The exit code, 128 + n after signal n; `UNKNOWN_EXIT_CODE` for a process of an earlier agent, whose parent we are not.
+        """
+        await _ended(self.record.pid)
+        # Before the pid is given back by reaping it: until then the group cannot be anybody else's.
+        self.signal_group(signal.SIGKILL)
+        if self._popen is None:
+            return UNKNOWN_EXIT_CODE
+        code = await asyncio.to_thread(self._popen.wait) if self._popen.poll() is None else self._popen.returncode
+        return code if code >= 0 else 128 - code
+
+    def signal_group(self, number: int) -> None:
+        """Send a signal to the process and all it started."""
+        signal_group(self.record.pid, number)
+
+
+def signal_group(pid: int, number: int) -> None:
+    """Send a signal to a process group, if it is still there."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if sys.platform == "win32":
+            os.kill(pid, signal.SIGTERM)
+        else:
+            os.killpg(pid, number)
+
+
+async def _ended(pid: int) -> None:
+    """Wait until a process has ended, reaped or not."""
+    if hasattr(os, "pidfd_open"):
+        try:
+            descriptor = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return
+        except OSError:
+            pass
+        else:
+            await _readable(descriptor)
+            return
+    while psutil.pid_exists(pid):
+        with contextlib.suppress(psutil.Error):
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _readable(descriptor: int) -> None:
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+
+    def settle() -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    loop.add_reader(descriptor, settle)
+    try:
+        await ended
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+
+def stop_all(home: Home) -> int:
+    """End every recorded process of this state directory, with or without an agent: SIGTERM, then SIGKILL for the group.
+
+    Returns:
+        How many were running.
+    """
+    return stop_pods(path for path in _pod_directories(home))
+
+
+def stop_pods(pod_directories: Iterable[Path], termination_seconds: float = _TERMINATION_SECONDS) -> int:
+    """End the recorded processes of some pods; returns how many were running."""
+    folders = list(pod_directories)
+    records = [(folder, record) for folder in folders for record in read_records(folder)]
+    running = [(folder, record) for folder, record in records if find(record) is not None]
+    for number, seconds in ((signal.SIGTERM, termination_seconds), (signal.SIGKILL, _KILL_SECONDS)):
+        alive = [record for _, record in running if find(record) is not None]
+        for record in alive:
+            signal_group(record.pid, number)
+        _wait_for(alive, seconds)
+    for folder, record in records:
+        if find(record) is None:
+            remove_record(folder, record.container)
+    return len(running)
+
+
+def _wait_for(records: list[ProcessRecord], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while any(find(record) is not None for record in records) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+
+
+def _pod_directories(home: Home) -> list[Path]:
+    try:
+        return [path for path in home.pods.iterdir() if path.is_dir()]
+    except FileNotFoundError:
+        return []
+
+
+def describe(record: ProcessRecord) -> dict[str, Any]:
+    """A record as `tcpshift status` may show it."""
+    return asdict(record)
