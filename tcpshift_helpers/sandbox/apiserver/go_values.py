@@ -59,9 +59,7 @@ def json_type(value: Any) -> str:
     """Name a JSON value's type as encoding/json does in `cannot unmarshal TYPE into ...`."""
     if isinstance(value, bool):
         return "bool"
-    if isinstance(value, float):
-        return f"number {compact_json(value)}"
-    if isinstance(value, int):
+    if isinstance(value, (int, float)):
         return "number"
     if isinstance(value, str):
         return "string"

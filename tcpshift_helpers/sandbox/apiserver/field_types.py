@@ -1,0 +1,239 @@
+"""Walks an object along its kind's schema: fields that are not there, values of the wrong type.
+
+Pure. Unknown fields are collected, because the request decides whether they matter; a value of the wrong type is an error
+at once. Custom resources are walked for unknown fields only: their types are judged by `custom_resources`, except
+those of metadata, which are built in.
+
+Source: kube-apiserver 1.34, sentences measured field type by field type.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tcpshift_helpers.sandbox.apiserver import quantities
+from tcpshift_helpers.sandbox.apiserver import schema_extensions as extensions
+from tcpshift_helpers.sandbox.apiserver.go_values import compact_json, json_type, quoted
+from tcpshift_helpers.sandbox.apiserver.schemas import REFERENCE_PREFIX, Schema, Schemas
+
+_LAYOUTS = {extensions.TIME: "2006-01-02T15:04:05Z07:00", extensions.MICRO_TIME: "2006-01-02T15:04:05.000000Z07:00"}
+_TIME_PARTS = (
+    *((r"\d{4}", "2006"), ("-", "-"), (r"\d{2}", "01"), ("-", "-"), (r"\d{2}", "02"), ("T", "T"), (r"\d{2}", "15")),
+    *(
+        (":", ":"),
+        (r"\d{2}", "04"),
+        (":", ":"),
+        (r"\d{2}", "05"),
+        (r"(?:\.\d+)?", ""),
+        (r"Z|[-+]\d{2}:\d{2}", "Z07:00"),
+    ),
+)
+_NAMED_STRINGS = {
+    "ServiceSpec.type": "v1.ServiceType",
+    "ServiceSpec.sessionAffinity": "v1.ServiceAffinity",
+    "ServicePort.protocol": "v1.Protocol",
+    "ContainerPort.protocol": "v1.Protocol",
+    "PodSpec.restartPolicy": "v1.RestartPolicy",
+    "PodSpec.dnsPolicy": "v1.DNSPolicy",
+    "Container.imagePullPolicy": "v1.PullPolicy",
+    "DeploymentStrategy.type": "v1.DeploymentStrategyType",
+    "EndpointSlice.addressType": "v1.AddressType",
+    "Secret.type": "v1.SecretType",
+    "ObjectMeta.uid": "types.UID",
+}
+
+
+class WrongTypeError(Exception):
+    """Carries what the decoder says about a value."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the walk stands.
+
+    Attributes:
+        path: as unknown fields are told, `spec.ports[0]`.
+        names: as type errors tell it, `spec.ports`.
+        struct: the model that holds the field.
+    """
+
+    path: str = ""
+    names: str = ""
+    struct: str = ""
+
+    def field(self, name: str, struct: str) -> _Place:
+        return _Place(_join(self.path, name), _join(self.names, name), struct)
+
+    def item(self, index: int) -> _Place:
+        return _Place(f"{self.path}[{index}]", self.names, self.struct)
+
+    def error(self, value: Any, go_type: str) -> WrongTypeError:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool) and go_type.startswith("int")
+        shown = f"number {compact_json(value)}" if number else json_type(value)
+        if not self.names:
+            return WrongTypeError(f"json: cannot unmarshal {shown} into Go value of type {go_type}")
+        return WrongTypeError(
+            f"json: cannot unmarshal {shown} into Go struct field {self.struct}.{self.names} of type {go_type}"
+        )
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+class FieldWalk:
+    """Walks objects of one set of schemas."""
+
+    def __init__(self, schemas: Schemas) -> None:
+        """Walk along `schemas`."""
+        self._schemas = schemas
+
+    def built_in(self, obj: dict[str, Any], schema: Schema, kind: str) -> list[str]:
+        """Paths of unknown fields of a built-in kind, in the order of the object.
+
+        Raises:
+            WrongTypeError: at the first value of the wrong type.
+        """
+        return list(self._object(obj, schema, kind, _Place()))
+
+    def custom(self, obj: dict[str, Any], schema: Schema) -> list[str]:
+        """Paths of unknown fields of a custom resource.
+
+        Raises:
+            WrongTypeError: in its metadata.
+        """
+        properties = schema["properties"]
+        found = []
+        if "metadata" in obj:
+            found += list(self._value(obj["metadata"], properties["metadata"], _Place(path="metadata")))
+        others = {name: value for name, value in obj.items() if name != "metadata"}
+        return found + list(self._unknown(others, schema, ""))
+
+    def _unknown(self, value: Any, schema: Schema, path: str) -> Iterator[str]:
+        if isinstance(value, list):
+            for index, item in enumerate(value):
+                yield from self._unknown(item, schema.get("items", {}), f"{path}[{index}]")
+        elif isinstance(value, dict) and "additionalProperties" in schema:
+            for name, item in value.items():
+                yield from self._unknown(item, schema["additionalProperties"], _join(path, name))
+        elif isinstance(value, dict) and "properties" in schema:
+            for name, item in value.items():
+                field = schema["properties"].get(name)
+                if field is not None:
+                    yield from self._unknown(item, field, _join(path, name))
+                elif not schema.get("x-kubernetes-preserve-unknown-fields"):
+                    yield _join(path, name)
+
+    def _object(self, obj: dict[str, Any], schema: Schema, struct: str, place: _Place) -> Iterator[str]:
+        for name, value in obj.items():
+            field = schema["properties"].get(name)
+            if field is None:
+                yield _join(place.path, name)
+            else:
+                yield from self._value(value, field, place.field(name, struct))
+
+    def _value(self, value: Any, schema: Schema, place: _Place) -> Iterator[str]:
+        if value is None:
+            return
+        reference = schema.get("$ref", "").removeprefix(REFERENCE_PREFIX)
+        if reference in extensions.SCALARS:
+            _check_special(value, reference, place)
+            return
+        target = self._schemas.resolve(schema)
+        if "properties" in target:
+            if not isinstance(value, dict):
+                raise place.error(value, _go_type(schema, place))
+            yield from self._object(value, target, reference.rpartition(".")[2] or place.struct, place)
+        elif target.get("type") == "array":
+            if not isinstance(value, list):
+                raise place.error(value, _go_type(schema, place))
+            for index, item in enumerate(value):
+                yield from self._value(item, target["items"], place.item(index))
+        elif "additionalProperties" in target:
+            if not isinstance(value, dict):
+                raise place.error(value, _go_type(schema, place))
+            for item in value.values():
+                yield from self._value(item, target["additionalProperties"], place)
+        else:
+            _check_plain(value, target, place)
+
+
+def _go_type(schema: Schema, place: _Place) -> str:
+    reference = schema.get("$ref", "").removeprefix(REFERENCE_PREFIX)
+    if reference:
+        return f"v1.{reference.rpartition('.')[2]}"
+    if schema.get("type") == "array":
+        return f"[]{_go_type(schema['items'], place)}"
+    if "additionalProperties" in schema:
+        values = schema["additionalProperties"]
+        quantities_by_name = values.get("$ref", "").endswith(extensions.QUANTITY)
+        return "v1.ResourceList" if quantities_by_name else f"map[string]{_go_type(values, place)}"
+    return _plain_go_type(schema, place)
+
+
+def _plain_go_type(schema: Schema, place: _Place) -> str:
+    if schema.get("format") == "byte":
+        return "[]uint8"
+    named = _NAMED_STRINGS.get(f"{place.struct}.{place.names.rpartition('.')[2]}", "string")
+    plain = {"string": named, "integer": schema.get("format", "int64"), "boolean": "bool", "number": "float64"}
+    return str(plain.get(str(schema.get("type")), "map[string]interface {}"))
+
+
+def _check_plain(value: Any, schema: Schema, place: _Place) -> None:
+    kind = schema.get("type")
+    if kind == "string":
+        if not isinstance(value, str):
+            raise place.error(value, _go_type(schema, place))
+        if schema.get("format") == "byte":
+            _check_base64(value)
+    elif kind == "integer":
+        bits = 31 if schema.get("format") == "int32" else 63
+        if isinstance(value, bool) or not isinstance(value, int) or not -(2**bits) <= value < 2**bits:
+            raise place.error(value, _go_type(schema, place))
+    elif kind == "boolean" and not isinstance(value, bool):
+        raise place.error(value, "bool")
+    elif kind == "number" and (isinstance(value, bool) or not isinstance(value, (int, float))):
+        raise place.error(value, "float64")
+
+
+def _check_base64(text: str) -> None:
+    try:
+        base64.b64decode(text.replace("\n", "").replace("\r", ""), validate=True)
+    except (binascii.Error, ValueError):
+        bad = re.search(r"[^A-Za-z0-9+/]", text.rstrip("="))
+        position = bad.start() if bad else len(text) - len(text) % 4
+        raise WrongTypeError(f"illegal base64 data at input byte {position}") from None
+
+
+def _check_special(value: Any, reference: str, place: _Place) -> None:
+    if reference == extensions.QUANTITY:
+        text = value if isinstance(value, str) else compact_json(value)
+        problem = quantities.problem(text)
+        if problem:
+            raise WrongTypeError(problem)
+    elif reference == extensions.INT_OR_STRING:
+        is_int = isinstance(value, int) and not isinstance(value, bool) and -(2**31) <= value < 2**31
+        if not isinstance(value, str) and not is_int:
+            raise place.error(value, "int32")
+    elif reference in _LAYOUTS:
+        if not isinstance(value, str):
+            raise place.error(value, "string")
+        _check_time(value, _LAYOUTS[reference])
+
+
+def _check_time(text: str, layout: str) -> None:
+    rest = text
+    for pattern, name in _TIME_PARTS:
+        match = re.match(pattern, rest)
+        if match is None:
+            raise WrongTypeError(
+                f"parsing time {quoted(text)} as {quoted(layout)}: cannot parse {quoted(rest)} as {quoted(name)}"
+            )
+        rest = rest[match.end() :]
+    if rest:
+        raise WrongTypeError(f"parsing time {quoted(text)}: extra text: {quoted(rest)}")

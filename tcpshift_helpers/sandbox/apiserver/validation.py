@@ -1,0 +1,106 @@
+"""Whether an object may be stored: its fields against the schema, its values against the kind's rules.
+
+Pure. The rules live in one module a group of kinds (`pod_rules`, `workload_rules`, `service_rules`, `core_rules`,
+`metadata_rules`, `custom_resources`); this one knows which apply. What Istio's webhook refuses is the mesh's business.
+
+Source: kube-apiserver 1.34, measured; each module says what it leaves out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tcpshift_helpers.sandbox.apiserver import core_rules, custom_resources, names, service_rules, workload_rules
+from tcpshift_helpers.sandbox.apiserver.field_errors import FieldError, invalid
+from tcpshift_helpers.sandbox.apiserver.field_types import FieldWalk, WrongTypeError
+from tcpshift_helpers.sandbox.apiserver.go_values import quoted
+from tcpshift_helpers.sandbox.apiserver.metadata_rules import validate_metadata, validate_metadata_update
+from tcpshift_helpers.sandbox.apiserver.pod_rules import validate_pod_spec, validate_pod_update
+from tcpshift_helpers.sandbox.apiserver.resources import ResourceType
+from tcpshift_helpers.sandbox.apiserver.schemas import Schemas
+from tcpshift_helpers.sandbox.apiserver.status import bad_request
+from tcpshift_helpers.sandbox.apiserver.strategy import is_custom
+
+__all__ = ["FieldError", "invalid", "unknown_fields", "validate_create", "validate_update"]
+
+Object = dict[str, Any]
+
+
+def unknown_fields(schemas: Schemas, resource_type: ResourceType, version: str, obj: Object) -> list[str]:
+    """One sentence per field that the kind does not have, `unknown field "spec.x"`, in the object's order.
+
+    Raises:
+        StatusError: 400 at the first value of a type that the kind's field cannot hold.
+    """
+    schema = schemas.of(resource_type.group, version, resource_type.kind)
+    if schema is None:
+        return []
+    walk = FieldWalk(schemas)
+    try:
+        custom = is_custom(resource_type)
+        paths = walk.custom(obj, schema) if custom else walk.built_in(obj, schema, resource_type.kind)
+    except WrongTypeError as error:
+        head = f"{resource_type.kind} in version {quoted(version)} cannot be handled as a {resource_type.kind}"
+        raise bad_request(f"{head}: {error}") from None
+    return [f"unknown field {quoted(path)}" for path in paths]
+
+
+_NAME_RULES: dict[str, Callable[[str], list[str]]] = {
+    "Namespace": names.dns_label,
+    "Service": names.dns_1035_label,
+}
+
+
+def _create_rules(resource_type: ResourceType) -> Callable[[Object], list[FieldError]]:
+    if is_custom(resource_type):
+        return lambda obj: custom_resources.validate(resource_type.kind, obj)
+    rules: dict[str, Callable[[Object], list[FieldError]]] = {
+        "Pod": lambda pod: validate_pod_spec(pod.get("spec") or {}, "spec"),
+        "Deployment": workload_rules.validate_deployment,
+        "ReplicaSet": workload_rules.validate_replica_set,
+        "Service": service_rules.validate_service,
+        "EndpointSlice": service_rules.validate_endpoint_slice,
+        "ConfigMap": core_rules.validate_config_map,
+        "Secret": core_rules.validate_secret,
+        "Node": core_rules.validate_node,
+        "Event": core_rules.validate_event,
+    }
+    return rules.get(resource_type.kind, lambda obj: [])
+
+
+def validate_create(resource_type: ResourceType, obj: Object) -> list[FieldError]:
+    """All objections to a new object, defaults filled in; empty when it may be stored."""
+    name_rule = _NAME_RULES.get(resource_type.kind, names.dns_subdomain)
+    return validate_metadata(obj.get("metadata") or {}, name_rule) + _create_rules(resource_type)(obj)
+
+
+def validate_update(resource_type: ResourceType, obj: Object, old: Object) -> list[FieldError]:
+    """All objections to a changed object: those to a new one, and those to what may not change."""
+    found = validate_create(resource_type, obj)
+    found += validate_metadata_update(obj.get("metadata") or {}, old.get("metadata") or {})
+    if is_custom(resource_type):
+        return found
+    return found + _changes(resource_type.kind, obj, old)
+
+
+def _changes(kind: str, obj: Object, old: Object) -> list[FieldError]:
+    if kind == "Pod":
+        status = core_rules.validate_pod_status(obj.get("status") or {})
+        return validate_pod_update(obj.get("spec") or {}, old.get("spec") or {}) + status
+    if kind in {"Deployment", "ReplicaSet"}:
+        status = workload_rules.validate_workload_status(obj.get("status") or {}, kind)
+        return workload_rules.validate_workload_update(obj, old) + status
+    if kind == "Service":
+        return service_rules.validate_service_update(obj, old) + service_rules.validate_service_status(obj)
+    if kind in {"ConfigMap", "Secret"}:
+        return core_rules.validate_immutable_data(obj, old)
+    if kind == "EndpointSlice" and obj.get("addressType") != old.get("addressType"):
+        return [
+            FieldError(
+                "FieldValueInvalid",
+                "addressType",
+                f"Invalid value: {quoted(obj.get('addressType', ''))}: field is immutable",
+            )
+        ]
+    return []
