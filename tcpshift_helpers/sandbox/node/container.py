@@ -73,7 +73,15 @@ class Container:
         started: set once it has started for good (its startup probe, if it has one, succeeded).
     """
 
-    def __init__(self, worker: PodWorker, spec: Mapping[str, Any], *, restart_policy: str, waiting_reason: str) -> None:
+    def __init__(
+        self,
+        worker: PodWorker,
+        spec: Mapping[str, Any],
+        *,
+        restart_policy: str,
+        waiting_reason: str,
+        runs_to_completion: bool = False,
+    ) -> None:
         self.name: str = spec["name"]
         self.process: processes.ContainerProcess | None = None
         self.pump: LogPump | None = None
@@ -81,6 +89,7 @@ class Container:
         self._worker = worker
         self._spec = spec
         self._restart_policy = restart_policy
+        self._runs_to_completion = runs_to_completion
         self._restart_count = 0
         self._state: dict[str, Any] = {"waiting": {"reason": waiting_reason}}
         self._last_state: dict[str, Any] = {}
@@ -373,7 +382,8 @@ class Container:
             "containerID": self._container_id(),
         }
         self._state = {"terminated": ended | ({"message": message} if message else {})}
-        self._ready = False
+        # An init container is ready once it has done its work.
+        self._ready = self._runs_to_completion and code == 0
         self.started.clear()
         self._worker.changed()
 

@@ -53,7 +53,13 @@ class PodWorker:
         policy = spec.get("restartPolicy", "Always")
         reason = "PodInitializing" if spec.get("initContainers") else "ContainerCreating"
         self._init = [
-            Container(self, entry, restart_policy=_init_policy(entry, policy), waiting_reason=reason)
+            Container(
+                self,
+                entry,
+                restart_policy=_init_policy(entry, policy),
+                waiting_reason=reason,
+                runs_to_completion=not pod_status.is_sidecar(entry),
+            )
             for entry in spec.get("initContainers") or []
         ]
         self._main = [
