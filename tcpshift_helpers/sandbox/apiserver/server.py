@@ -34,7 +34,7 @@ from tcpshift_helpers.sandbox.apiserver.streams import Streams
 from tcpshift_helpers.sandbox.network import API_PORT, KUBELET_PORT, Subnet, choose_subnet
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from tcpshift_helpers.sandbox.apiserver.admission import Admission
     from tcpshift_helpers.sandbox.home import Home
@@ -108,8 +108,16 @@ def _application(home: Home, store: Store, subnet: Subnet, admission: Sequence[A
         ResourceHandler(registry, BUILT_IN, codec, schemas, streams),
     )
     app = web.Application(client_max_size=BODY_LIMIT_BYTES)
+    app.on_shutdown.append(_ending(streams))
     app.router.add_route("*", "/{path:.*}", front.handle)
     return app
+
+
+def _ending(streams: Streams) -> Callable[[web.Application], Awaitable[None]]:
+    async def end(_: web.Application) -> None:
+        streams.close()
+
+    return end
 
 
 class Front:
@@ -130,8 +138,8 @@ class Front:
         except web.HTTPRequestEntityTooLarge:
             message = f"Request entity too large: limit is {BODY_LIMIT_BYTES}"
             return json_response(StatusError(413, "RequestEntityTooLarge", message).body(), 413)
-        except (ConnectionResetError, asyncio.CancelledError):
-            raise  # The client is gone.
+        except (ConnectionResetError, TimeoutError, asyncio.CancelledError):
+            raise  # The client is gone, or stopped reading.
         except Exception as error:
             _log.exception("%s %s", request.method, request.path)
             message = f"Internal error occurred: {type(error).__name__}: {error}"

@@ -73,13 +73,13 @@ class Store:
         revision: version of the last write, counting up over restarts.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open the database, make it if it is not there.
+    def __init__(self, path: Path, wait_seconds: float = 5.0) -> None:
+        """Open the database, make it if it is not there; wait so long for a process that still holds it.
 
         Raises:
             sqlite3.OperationalError: another process holds it, or it cannot be written.
         """
-        self._database = sqlite3.connect(path, timeout=5.0, isolation_level=None)
+        self._database = sqlite3.connect(path, timeout=wait_seconds, isolation_level=None)
         self._database.execute("PRAGMA locking_mode=EXCLUSIVE")
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute("PRAGMA synchronous=NORMAL")

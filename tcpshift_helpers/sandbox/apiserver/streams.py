@@ -7,6 +7,7 @@ Source: kubernetes/apiserver pkg/endpoints/handlers/watch.go; kubernetes pkg/reg
 
 from __future__ import annotations
 
+import asyncio
 import random
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ Object = dict[str, Any]
 _WATCH_SECONDS = (1800.0, 3600.0)
 _LOG_PARAMETERS = ("follow", "previous", "sinceSeconds", "sinceTime", "timestamps", "tailLines", "limitBytes")
 _CHUNK_BYTES = 16384
+_STALLED_SECONDS = 30.0
 
 
 class Streams:
@@ -50,6 +52,7 @@ class Streams:
 
         Raises:
             StatusError: 400, 422 or 500, before anything was sent.
+            TimeoutError: the client stopped reading.
         """
         options = _watch_options(request.query, target)
         response = web.StreamResponse(
@@ -57,10 +60,17 @@ class Streams:
         )
         response.enable_chunked_encoding()
         await response.prepare(request)
-        async with aclosing(watch(self._store, self._wakeups, options, representation)) as lines:
+        async with (
+            asyncio.timeout(options.timeout_seconds + _STALLED_SECONDS),  # for a client that stopped reading
+            aclosing(watch(self._store, self._wakeups, options, representation)) as lines,
+        ):
             async for line in lines:
                 await response.write(line)
         return response
+
+    def close(self) -> None:
+        """End all watches, because the server stops."""
+        self._wakeups.close()
 
     async def log(self, request: web.Request, pod: Object) -> web.StreamResponse:
         """Relay a container's log.
@@ -85,7 +95,8 @@ class Streams:
             ):
                 return await _relay(request, answer, metadata["name"])
         except aiohttp.ClientConnectorError as error:
-            raise internal_error(f'Get "{url}": {error.os_error.strerror or error}') from error
+            why = (error.os_error.strerror or str(error)).lower()
+            raise internal_error(f'Get "{url}": dial tcp {error.host}:{error.port}: connect: {why}') from error
 
 
 async def _relay(request: web.Request, answer: aiohttp.ClientResponse, name: str) -> web.StreamResponse:

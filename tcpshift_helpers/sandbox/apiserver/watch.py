@@ -37,11 +37,16 @@ def expired(asked: int, oldest: int) -> StatusError:
 
 
 class Wakeups:
-    """Wakes the watchers of a kind when one of its objects was written."""
+    """Wakes the watchers of a kind when one of its objects was written.
+
+    Attributes:
+        closed: the server stops; watches end.
+    """
 
     def __init__(self, store: Store) -> None:
         """Listen to `store`."""
         self._events: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self.closed = False
         store.on_change(self._wake)
 
     def add(self, resource: str) -> asyncio.Event:
@@ -53,6 +58,12 @@ class Wakeups:
     def remove(self, resource: str, event: asyncio.Event) -> None:
         """Stop waking."""
         self._events[resource].discard(event)
+
+    def close(self) -> None:
+        """End all watches."""
+        self.closed = True
+        for resource in list(self._events):
+            self._wake(resource)
 
     def count(self) -> int:
         """How many watchers there are."""
@@ -122,7 +133,7 @@ async def watch(
             if options.bookmarks and now >= next_bookmark:
                 yield _line("BOOKMARK", representation.bookmark(cursor, initial_events_end=False))
                 next_bookmark = _next_bookmark(ends)
-            if now >= ends:
+            if now >= ends or wakeups.closed:
                 return
             await _wait(wakeup, min(ends, next_bookmark if options.bookmarks else ends) - now)
     finally:
