@@ -77,11 +77,13 @@ def _object(value: dict[str, Any], schema: Schema, path: str, rules: list[FieldE
     for name in schema.get("required", ()):
         if name not in value:
             yield errors.required(f"{path}.{name}")
-    for group in schema.get(ONE_OF_FIELDS, ()):
-        count = sum(name in value for name in group)
-        if count > 1:
-            sentence = f'"{path}" must validate one and only one schema (oneOf). Found {count} valid alternatives'
-            yield errors.invalid_value("<nil>", "", sentence)
+    groups = schema.get(ONE_OF_FIELDS, ())
+    counts = [count for group in groups if (count := sum(name in value for name in group)) > 1]
+    for count in counts:
+        sentence = f'"{path}" must validate one and only one schema (oneOf). Found {count} valid alternatives'
+        yield errors.invalid_value("<nil>", "", sentence)
+    if counts and len(groups) > 1:
+        yield errors.invalid_value("<nil>", "", f'"{path}" must validate all the schemas (allOf)')
     for name, item in value.items():
         field = schema.get("additionalProperties") or schema.get("properties", {}).get(name)
         if field is not None:

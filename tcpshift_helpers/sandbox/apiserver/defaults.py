@@ -15,18 +15,41 @@ from typing import Any
 
 from tcpshift_helpers.sandbox.apiserver import quantities
 from tcpshift_helpers.sandbox.apiserver.resources import ResourceType
+from tcpshift_helpers.sandbox.apiserver.strategy import is_custom
 
 Object = dict[str, Any]
+
+_TEXT_LISTS = frozenset(
+    {"args", "command", "finalizers", "addresses", "externalIPs", "clusterIPs", "values", "podCIDRs"}
+)
 
 
 def apply_defaults(resource_type: ResourceType, obj: Object) -> Object:
     """A copy of the object with its kind's defaults filled in. Doing it twice changes nothing more."""
+    if is_custom(resource_type):
+        return {key: _without_null_fields(value) for key, value in obj.items() if value is not None}
+    obj = {key: _with_zero_values(value, key) for key, value in obj.items()}
     fill = _BY_KIND.get((resource_type.group, resource_type.kind))
-    if fill is None:
-        return obj
-    obj = copy.deepcopy(obj)
-    fill(obj)
+    if fill is not None:
+        fill(obj)
     return obj
+
+
+def _without_null_fields(value: Any) -> Any:
+    """A custom resource's fields that are null are dropped; elements of lists are kept, to be refused."""
+    if isinstance(value, dict):
+        return {key: _without_null_fields(item) for key, item in value.items() if item is not None}
+    return [_without_null_fields(item) for item in value] if isinstance(value, list) else value
+
+
+def _with_zero_values(value: Any, key: str) -> Any:
+    """A copy in which an element of a list that is null is what Go decodes it to: nothing of its type."""
+    if isinstance(value, dict):
+        return {name: _with_zero_values(item, name) for name, item in value.items()}
+    if not isinstance(value, list):
+        return value
+    zero: Any = "" if key in _TEXT_LISTS or any(isinstance(item, str) for item in value) else {}
+    return [copy.copy(zero) if item is None else _with_zero_values(item, key) for item in value]
 
 
 def _fill(target: Object, **defaults: Any) -> None:
