@@ -63,7 +63,7 @@ def kubectl(api, namespace, tmp_path):
 
     def run(*arguments: str, stdin: str = "", code: int = 0) -> str:
         head = ["kubectl", "--kubeconfig", str(api.kubeconfig), "--cache-dir", str(tmp_path / "cache"), "-n", namespace]
-        done = subprocess.run([*head, *arguments], input=stdin, capture_output=True, text=True, timeout=60)
+        done = subprocess.run([*head, *arguments], check=False, input=stdin, capture_output=True, text=True, timeout=60)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 
@@ -186,7 +186,9 @@ def test_delete(kubectl, applied):
 
 def test_create_and_config_map(kubectl):
     assert kubectl("create", "configmap", "c", "--from-literal=a=b") == "configmap/c created\n"
-    assert kubectl("create", "configmap", "c", code=1).startswith('error: failed to create configmap: configmaps "c" already')
+    assert kubectl("create", "configmap", "c", code=1).startswith(
+        'error: failed to create configmap: configmaps "c" already'
+    )
     assert kubectl("describe", "configmap", "c").startswith("Name:         c\n")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -41,11 +42,9 @@ class Server:
         while time.monotonic() < deadline:
             assert self.process.poll() is None, (self.home / "test.log").read_text()
             if (self.home / "kubeconfig").exists():
-                try:
+                with contextlib.suppress(OSError):
                     self.request("GET", "/readyz")
                     return
-                except OSError:
-                    pass
             time.sleep(0.02)
         pytest.fail("not ready: " + (self.home / "test.log").read_text())
 
@@ -137,7 +136,10 @@ def test_watch_goes_on_after_a_restart(server):
     lines = connection.getresponse().read().decode().splitlines()
     connection.close()
     events = [json.loads(line) for line in lines]
-    assert [(event["type"], event["object"]["metadata"]["name"]) for event in events] == [("ADDED", "a"), ("ADDED", "b")]
+    assert [(event["type"], event["object"]["metadata"]["name"]) for event in events] == [
+        ("ADDED", "a"),
+        ("ADDED", "b"),
+    ]
 
 
 def test_second_server_on_the_same_state_refuses(server):
@@ -147,7 +149,9 @@ def test_second_server_on_the_same_state_refuses(server):
         "from tcpshift_helpers.sandbox.apiserver.store import Store; import pathlib, sys; "
         f"Store(pathlib.Path({str(server.home / 'state.db')!r}), wait_seconds=0.2)"
     )
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, env=environment, capture_output=True, text=True, timeout=30
+    )
     assert done.returncode != 0
     assert "database is locked" in done.stderr
     assert server.request("GET", "/readyz")[0] == 200

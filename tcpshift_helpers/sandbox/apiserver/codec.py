@@ -8,12 +8,12 @@ Source: kubernetes/apiserver pkg/endpoints/handlers/create.go; messages as kube-
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
 from tcpshift_helpers.sandbox.apiserver import validation
 from tcpshift_helpers.sandbox.apiserver.decoding import decode
+from tcpshift_helpers.sandbox.apiserver.go_values import compact_json, quoted
 from tcpshift_helpers.sandbox.apiserver.status import StatusError, bad_request
 from tcpshift_helpers.sandbox.apiserver.strategy import is_custom
 
@@ -128,14 +128,15 @@ def _check_custom_kind(obj: Object, body: bytes, resource: ResourceType, expecte
         )
 
 
-def patched_is_invalid(patched: Object, error: StatusError) -> StatusError:
+def patched_is_invalid(patched: Object, resource: ResourceType, error: StatusError) -> StatusError:
     """How the real server words that a patch's result cannot be decoded.
 
-    Source: measured; the message quotes the whole object, and names neither kind nor name.
+    Source: measured; the message quotes the whole object, keys in order, and names neither kind nor name.
     """
     reason = error.message.partition(" cannot be handled as a ")[2].partition(": ")[2] or error.message
-    quoted = json.dumps(json.dumps(patched, ensure_ascii=False, separators=(",", ":")), ensure_ascii=False)
-    message = f"Invalid value: {quoted}: {reason}"
+    in_order = {key: patched[key] for key in sorted(patched)}
+    text = compact_json(in_order, sort_keys=is_custom(resource))
+    message = f"Invalid value: {quoted(text)}: {reason}"
     causes = [{"reason": "FieldValueInvalid", "message": message, "field": "patch"}]
     return StatusError(422, "Invalid", f' "" is invalid: patch: {message}', {"causes": causes})
 

@@ -79,7 +79,7 @@ class Patch:
         except StatusError as error:
             if error.code != 400:
                 raise
-            raise patched_is_invalid(patched, error) from None
+            raise patched_is_invalid(patched, resource, error) from None
         return obj, warnings
 
     def _check_identity(self, patched: Object, shown: Object, resource: ResourceType) -> None:
