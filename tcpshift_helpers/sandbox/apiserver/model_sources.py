@@ -59,7 +59,7 @@ def parse(source: str, name: str) -> Model:
         types, keys = ast.literal_eval(members["openapi_types"]), ast.literal_eval(members["attribute_map"])
     except KeyError as error:
         raise ValueError(f"class {name} has no {error}") from None
-    documented = _pydantic_fields(members) or _property_fields(classes[0])
+    documented = _pydantic_fields(classes[0]) or _property_fields(classes[0])
     unknown = ("", False)
     fields = {keys[attribute]: Field(kind, *documented.get(attribute, unknown)) for attribute, kind in types.items()}
     description = _ATTRIBUTES_NOTE.sub("", ast.get_docstring(classes[0]) or "")
@@ -74,15 +74,19 @@ def _assignment(node: ast.stmt) -> tuple[str, ast.expr]:
     return "", ast.Constant(None)
 
 
-def _pydantic_fields(members: dict[str, ast.expr]) -> dict[str, tuple[str, bool]]:
-    """Description and requiredness from `name: type = Field(default=None, description=...)`."""
+def _pydantic_fields(definition: ast.ClassDef) -> dict[str, tuple[str, bool]]:
+    """From `name: type = Field(default=None, description=...)`; models in fields have no description: `name: Model`."""
     found = {}
-    for name, value in members.items():
-        if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "Field":
-            arguments = {keyword.arg: keyword.value for keyword in value.keywords}
+    for node in definition.body:
+        if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
+            continue
+        if node.value is None:
+            found[node.target.id] = ("", True)
+        elif isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name):
+            arguments = {keyword.arg: keyword.value for keyword in node.value.keywords}
             description = arguments.get("description")
             text = str(description.value) if isinstance(description, ast.Constant) else ""
-            found[name] = (text, "default" not in arguments and "default_factory" not in arguments)
+            found[node.target.id] = (text, "default" not in arguments and "default_factory" not in arguments)
     return found
 
 

@@ -78,6 +78,9 @@ QUANTITY_FIELDS = frozenset(
     }
 )
 
+# Clients before 37 know these as plain text.
+BYTES_FIELDS = frozenset({"Secret.data", "ConfigMap.binaryData"})
+
 MICRO_TIME_FIELDS = frozenset({"Event.eventTime", "EventSeries.lastObservedTime"})
 
 # Which package of upstream a model belongs to; what is not listed is of the core group.

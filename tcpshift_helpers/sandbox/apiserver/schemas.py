@@ -117,6 +117,8 @@ def _define(model: Model, read_model: Callable[[str], Model | None], definitions
             found = read_model(referred)
             if found is not None:
                 _define(found, read_model, definitions)
+        if referred and not field.description:
+            property_schema["description"] = definitions[full_name(referred)]["description"]
 
 
 def _innermost(kind: str) -> str:
@@ -143,13 +145,14 @@ def _type(kind: str, path: str) -> Schema:
         return {"type": "array", "items": _type(match[2], path)}
     if match:
         return {"type": "object", "additionalProperties": _type(match[2].partition(", ")[2], path)}
+    if kind == "str" and path in extensions.BYTES_FIELDS:
+        return dict(_PLAIN_TYPES["bytes"])
     if kind == "int":
         width = "int64" if path.rpartition(".")[2] in extensions.INT64_FIELDS else "int32"
         return {"type": "integer", "format": width}
     special = _special_scalar(kind, path)
-    if special is None and kind in _PLAIN_TYPES:
-        return dict(_PLAIN_TYPES[kind])
-    return _reference(special or full_name(kind))
+    plain = _PLAIN_TYPES.get(kind) if special is None else None
+    return dict(plain) if plain else _reference(special or full_name(kind))
 
 
 def _special_scalar(kind: str, path: str) -> str | None:
