@@ -13,7 +13,6 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 import signal
 import subprocess
 import time
@@ -21,10 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 from tcpshift_helpers.errors import SandboxError
 from tcpshift_helpers.sandbox import envoy
+from tcpshift_helpers.sandbox.client import ApiError, UnreachableError
 from tcpshift_helpers.sandbox.controllers.timestamps import now
 from tcpshift_helpers.sandbox.node import environment, images, processes
 from tcpshift_helpers.sandbox.node.container_log import LogPump
-from tcpshift_helpers.sandbox.node.probes import ProbeLoop, Target
+from tcpshift_helpers.sandbox.node.container_probes import ContainerProbes
+from tcpshift_helpers.sandbox.node.container_process import UNKNOWN_EXIT_CODE, ContainerProcess
+from tcpshift_helpers.sandbox.node.image_pull import pull
+from tcpshift_helpers.sandbox.node.probes import Target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,11 +38,10 @@ if TYPE_CHECKING:
 FIRST_BACK_OFF_SECONDS = 10.0
 LONGEST_BACK_OFF_SECONDS = 300.0
 _FORGIVEN_AFTER_SECONDS = 600.0
-_PULL_ERROR_SHOWN_SECONDS = 1.0
 _CONFIG_RETRY_SECONDS = 5.0
+_UNREACHABLE_RETRY_SECONDS = 0.2
 _START_ERROR_EXIT_CODE = 128
 _LAST_OUTPUT_SECONDS = 0.5
-_IMAGE_NAME = re.compile(r"[a-z0-9._:/-]+(:[\w.-]+)?(@[\w:+.-]+)?", re.ASCII)
 
 
 class BackOff:
@@ -83,7 +85,7 @@ class Container:
         runs_to_completion: bool = False,
     ) -> None:
         self.name: str = spec["name"]
-        self.process: processes.ContainerProcess | None = None
+        self.process: ContainerProcess | None = None
         self.pump: LogPump | None = None
         self.started = asyncio.Event()
         self._worker = worker
@@ -96,8 +98,8 @@ class Container:
         self._ready = False
         self._back_off = BackOff()
         self._environment: dict[str, str] = {}
-        self._task: asyncio.Task[None] | None = None
-        self._probes: list[asyncio.Task[None]] = []
+        self._task: asyncio.Task[Any] | None = None
+        self._probes = ContainerProbes(spec, self)
         self._stopping = False
 
     # What others see.
@@ -135,7 +137,7 @@ class Container:
 
     # Its life.
 
-    def begin(self) -> asyncio.Task[None]:
+    def begin(self) -> asyncio.Task[Any]:
         """Start to live; the task ends when it is not to be started again."""
         self._task = asyncio.create_task(self._live(), name=f"container {self.name}")
         return self._task
@@ -148,14 +150,14 @@ class Container:
         self._restart_count = int(known.get("restartCount") or 0)
         self._last_state = dict(known.get("lastState") or {})
         state = dict(known.get("state") or {})
-        self.process = processes.ContainerProcess.adopt(record) if record is not None else None
+        self.process = ContainerProcess.adopt(record) if record is not None else None
         if self.process is not None:
             self._restart_count = self.process.record.restart_count
             self._state = state if "running" in state else {"running": {"startedAt": now()}}
             self._ready = bool(known.get("ready")) and "readinessProbe" in self._spec
         elif "running" in state:
             ended = {
-                "exitCode": processes.UNKNOWN_EXIT_CODE,
+                "exitCode": UNKNOWN_EXIT_CODE,
                 "reason": "Unknown",
                 "startedAt": state["running"].get("startedAt"),
                 "finishedAt": now(),
@@ -170,13 +172,16 @@ class Container:
     async def stop(self, grace_seconds: float) -> None:
         """End it: preStop hook, SIGTERM, and after the grace period SIGKILL."""
         self._stopping = True
+        if self._task is None and self.process is not None:
+            # Taken over from an earlier agent, only to be ended.
+            self._task = asyncio.create_task(self._outlive(self.process))
         if self._task is None or self._task.done():
             return
         if self.process is None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             return
-        self._worker.event("Normal", "Killing", f"Stopping container {self.name}", self)
+        self.tell("Normal", "Killing", f"Stopping container {self.name}")
         deadline = time.monotonic() + grace_seconds
         if grace_seconds > 0:
             await self._pre_stop(grace_seconds)
@@ -200,7 +205,7 @@ class Container:
             try:
                 code = await self._run_once()
             except (images.StartError, SandboxError, OSError) as error:
-                self._worker.event("Warning", "Failed", f"Error: {error}", self)
+                self.tell("Warning", "Failed", f"Error: {error}")
                 self._ended(_START_ERROR_EXIT_CODE, "StartError", str(error))
                 code = _START_ERROR_EXIT_CODE
             if self._stopping or not self._is_to_restart(code):
@@ -210,7 +215,7 @@ class Container:
 
     async def _run_once(self) -> int:
         if self.process is None:
-            image = await self._pull()
+            image = await pull(self._spec, self)
             await self._configure()
             self.process = self._start(image)
             self._running({"running": {"startedAt": now()}})
@@ -219,9 +224,13 @@ class Container:
             self._open_log().start()
             self._running(self._state)
         try:
-            code = await self.process.wait()
+            code = await self._outlive(self.process)
         finally:
-            self._stop_probes()
+            self._probes.stop()
+        return code
+
+    async def _outlive(self, process: ContainerProcess) -> int:
+        code = await process.wait()
         self.process = None
         if self.pump is not None:
             with contextlib.suppress(TimeoutError):
@@ -240,12 +249,10 @@ class Container:
             return
         pod = self._worker.pod["metadata"]
         where = f"{pod['name']}_{pod['namespace']}({pod['uid']})"
-        self._worker.event(
-            "Warning", "BackOff", f"Back-off restarting failed container {self.name} in pod {where}", self
-        )
+        self.tell("Warning", "BackOff", f"Back-off restarting failed container {self.name} in pod {where}")
         message = f"back-off {go_duration(pause)} restarting failed container={self.name} pod={where}"
         self._last_state = self._state
-        self._wait("CrashLoopBackOff", message)
+        self.wait("CrashLoopBackOff", message)
         await asyncio.sleep(pause)
 
     def _restart(self) -> None:
@@ -253,66 +260,27 @@ class Container:
             self._last_state = self._state
         self._restart_count += 1
 
-    async def _pull(self) -> images.Image:
-        """The image's stand-in; for one that does not exist this waits for ever, telling why, with growing pauses."""
-        name = self._spec["image"]
-        pause = FIRST_BACK_OFF_SECONDS
-        while True:
-            image = images.find(name)
-            if image is not None:
-                self._worker.event("Normal", "Pulled", f'Container image "{name}" already present on machine', self)
-                return image
-            reason, message = self._pull_failure(name)
-            self._worker.event("Warning", "Failed", f"Error: {reason}", self)
-            self._wait(reason, message)
-            await asyncio.sleep(_PULL_ERROR_SHOWN_SECONDS)
-            if reason == "ErrImagePull":
-                back_off = f'Back-off pulling image "{name}"'
-                self._worker.event("Normal", "BackOff", back_off, self)
-                self._worker.event("Warning", "Failed", "Error: ImagePullBackOff", self)
-                self._wait("ImagePullBackOff", f"{back_off}: ErrImagePull: {message}")
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_BACK_OFF_SECONDS)
-
-    def _pull_failure(self, name: str) -> tuple[str, str]:
-        if not _IMAGE_NAME.fullmatch(name):
-            message = (
-                f'Failed to apply default image tag "{name}": couldn\'t parse image name "{name}": '
-                "invalid reference format"
-            )
-            self._worker.event("Warning", "InspectFailed", message, self)
-            return "InvalidImageName", message
-        if self._spec.get("imagePullPolicy") == "Never":
-            message = f'Container image "{name}" is not present with pull policy of Never'
-            self._worker.event("Warning", "ErrImageNeverPull", message, self)
-            return "ErrImageNeverPull", message
-        error = (
-            f"nothing in this sandbox stands in for {name}: no images are downloaded here. "
-            f"Images there are: {images.available()}"
-        )
-        self._worker.event("Normal", "Pulling", f'Pulling image "{name}"', self)
-        self._worker.event("Warning", "Failed", f'Failed to pull image "{name}": {error}', self)
-        return "ErrImagePull", error
-
     async def _configure(self) -> None:
         while True:
             try:
                 self._environment = await self._worker.environment_of(self._spec)
-            except environment.ConfigError as error:
-                self._worker.event("Warning", "Failed", f"Error: {error}", self)
-                self._wait("CreateContainerConfigError", str(error))
+            except UnreachableError:
+                await asyncio.sleep(_UNREACHABLE_RETRY_SECONDS)
+            except (environment.ConfigError, ApiError) as error:
+                self.tell("Warning", "Failed", f"Error: {error}")
+                self.wait("CreateContainerConfigError", str(error))
                 await asyncio.sleep(_CONFIG_RETRY_SECONDS)
             else:
                 return
 
-    def _start(self, image: images.Image) -> processes.ContainerProcess:
+    def _start(self, image: images.Image) -> ContainerProcess:
         words = self._command_line(image)
         pump = self._open_log()
         pump.start()
         output = pump.open_writer()
         try:
             with _own_errors(words[0]):
-                process = processes.ContainerProcess.start(
+                process = ContainerProcess.start(
                     words,
                     environment=self._environment,
                     pod_directory=self._worker.directory,
@@ -327,8 +295,8 @@ class Container:
         finally:
             # The container holds its own copy; ours would keep the pipe from ever ending.
             os.close(output)
-        self._worker.event("Normal", "Created", f"Created container: {self.name}", self)
-        self._worker.event("Normal", "Started", f"Started container {self.name}", self)
+        self.tell("Normal", "Created", f"Created container: {self.name}")
+        self.tell("Normal", "Started", f"Started container {self.name}")
         return process
 
     def _open_log(self) -> LogPump:
@@ -363,13 +331,9 @@ class Container:
 
     # Its state.
 
-    def _wait(self, reason: str, message: str) -> None:
-        self._state = {"waiting": {"reason": reason, "message": message}}
-        self._worker.changed()
-
     def _running(self, state: dict[str, Any]) -> None:
         self._state = state
-        self._start_probes()
+        self._probes.start(self._target(), ready=self._ready)
         self._worker.changed()
 
     def _ended(self, code: int, reason: str, message: str = "") -> None:
@@ -391,69 +355,33 @@ class Container:
         uid = self._worker.pod["metadata"]["uid"]
         return "tcpshift://" + hashlib.sha256(f"{uid}/{self.name}/{self._restart_count}".encode()).hexdigest()
 
-    # Its probes.
+    # What its probes and its image ask of it.
 
-    def _target(self) -> Target:
-        ports = {port["name"]: port["containerPort"] for port in self._spec.get("ports") or [] if port.get("name")}
-        directory = str(self._worker.working_directory(self.name))
-        return Target(self._worker.probe_address(self.name), ports, self._environment, directory)
+    def tell(self, event_type: str, reason: str, message: str) -> None:
+        """Record an Event about it."""
+        self._worker.event(event_type, reason, message, self)
 
-    def _start_probes(self) -> None:
-        if "startupProbe" in self._spec:
-            self._probe("startupProbe", healthy=False)
-        else:
-            self._has_started()
-
-    def _has_started(self) -> None:
-        self.started.set()
-        if "livenessProbe" in self._spec:
-            self._probe("livenessProbe", healthy=True)
-        if "readinessProbe" in self._spec:
-            self._probe("readinessProbe", healthy=self._ready)
-        else:
-            self._ready = True
+    def wait(self, reason: str, message: str) -> None:
+        """Be in the state `waiting`."""
+        self._state = {"waiting": {"reason": reason, "message": message}}
         self._worker.changed()
 
-    def _probe(self, field: str, *, healthy: bool) -> None:
-        kind = {"startupProbe": "Startup", "livenessProbe": "Liveness", "readinessProbe": "Readiness"}[field]
-        loop = ProbeLoop(
-            self._spec[field],
-            self._target(),
-            quick_start=field != "livenessProbe" and not healthy,
-            healthy=healthy,
-            on_change=lambda well: self._judged(field, well=well),
-            on_failure=lambda output: self._worker.event(
-                "Warning", "Unhealthy", f"{kind} probe failed: {output}", self
-            ),
-        )
-        limit = int(self._spec[field].get("failureThreshold") or 3) if field == "startupProbe" else None
-        self._probes.append(asyncio.create_task(self._watch_startup(loop, limit) if limit else loop.run()))
+    def has_started(self) -> None:
+        """It has started for good."""
+        self.started.set()
+        self._worker.changed()
 
-    async def _watch_startup(self, loop: ProbeLoop, failures: int) -> None:
-        """A startup probe ends with its first success; after too many failures the container is killed."""
-        period = float(self._spec["startupProbe"].get("periodSeconds") or 10)
-        asking = asyncio.create_task(loop.run())
-        try:
-            await asyncio.wait_for(self.started.wait(), period * failures + period)
-        except TimeoutError:
-            self._judged("startupProbe", well=False)
-        finally:
-            asking.cancel()
+    def is_ready(self, *, ready: bool) -> None:
+        """It is ready, or no longer."""
+        self._ready = ready
+        self._worker.changed()
 
-    def _judged(self, field: str, *, well: bool) -> None:
+    def is_unhealthy(self, message: str, grace_seconds: float | None) -> None:
+        """It has to end, and to start again if its restart policy says so."""
         if self._stopping or self.process is None:
             return
-        if field == "readinessProbe":
-            self._ready = well
-            self._worker.changed()
-        elif field == "startupProbe" and well:
-            self._has_started()
-        elif not well:
-            kind, end = ("liveness", "restarted") if field == "livenessProbe" else ("startup", "killed")
-            message = f"Container {self.name} failed {kind} probe, will be {end}"
-            self._worker.event("Normal", "Killing", message, self)
-            grace = self._spec[field].get("terminationGracePeriodSeconds")
-            self._worker.spawn(self._end_unhealthy(self._worker.grace_seconds if grace is None else float(grace)))
+        self.tell("Normal", "Killing", message)
+        self._worker.spawn(self._end_unhealthy(self._worker.grace_seconds if grace_seconds is None else grace_seconds))
 
     async def _end_unhealthy(self, grace_seconds: float) -> None:
         process = self.process
@@ -464,10 +392,10 @@ class Container:
         if self.process is process:
             process.signal_group(signal.SIGKILL)
 
-    def _stop_probes(self) -> None:
-        for task in self._probes:
-            task.cancel()
-        self._probes.clear()
+    def _target(self) -> Target:
+        ports = {port["name"]: port["containerPort"] for port in self._spec.get("ports") or [] if port.get("name")}
+        directory = str(self._worker.working_directory(self.name))
+        return Target(self._worker.probe_address(self.name), ports, self._environment, directory)
 
     async def _pre_stop(self, grace_seconds: float) -> None:
         hook = (self._spec.get("lifecycle") or {}).get("preStop") or {}
@@ -487,7 +415,7 @@ class Container:
             except (OSError, TimeoutError):
                 code = -1
             if code != 0:
-                self._worker.event("Warning", "FailedPreStopHook", "PreStopHook failed", self)
+                self.tell("Warning", "FailedPreStopHook", "PreStopHook failed")
 
 
 @contextlib.contextmanager

@@ -85,6 +85,7 @@ class Kubelet:
             self._pod_changed("ADDED", pod)
 
     async def _end_orphans(self, present: set[str]) -> None:
+        self.home.pods.mkdir(mode=0o700, parents=True, exist_ok=True)
         folders = [path for path in self.home.pods.iterdir() if path.name not in present]
         if folders:
             await asyncio.to_thread(processes.stop_pods, folders, _ORPHAN_TERMINATION_SECONDS)
@@ -107,8 +108,11 @@ class Kubelet:
     async def _discard(self, uid: str, worker: PodWorker) -> None:
         await worker.discard()
         self._workers.pop(uid, None)
+        self.release(uid)
+
+    def release(self, uid: str) -> None:
+        """Take a pod's address back, and give pods that found none another chance."""
         self.addresses.release(uid)
-        # An address is free: pods that found none get another chance.
         for key, pod in self._pods.objects.items():
             if not pod["spec"].get("nodeName"):
                 self.queue.add(key)
@@ -116,7 +120,7 @@ class Kubelet:
     async def sync(self, key: Key) -> None:
         """Bind one pod if it is not bound, and start it."""
         pod = self._pods.objects.get(key)
-        if pod is None or pod["metadata"]["uid"] in self._workers or is_finished(pod):
+        if pod is None or pod["metadata"]["uid"] in self._workers:
             return
         if not pod["spec"].get("nodeName"):
             if is_being_deleted(pod) or not self._is_mine_to_schedule(pod) or not await self._bind(pod):
@@ -135,6 +139,8 @@ class Kubelet:
         uid = pod["metadata"]["uid"]
         if pod["spec"].get("hostNetwork"):
             address: str | None = self.subnet.api_server
+        elif is_finished(pod):  # Kept only for its logs and its deletion.
+            address = (pod.get("status") or {}).get("podIP", "")
         else:
             address = self.addresses.assign(uid, (pod.get("status") or {}).get("podIP"))
         if address is None:

@@ -144,7 +144,8 @@ class PodWorker:
         """Start to live, or go on where an earlier agent stopped."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._restore()
-        self._life = asyncio.create_task(self._live(), name=f"pod {self.pod['metadata']['name']}")
+        if not is_finished(self.pod):
+            self._life = asyncio.create_task(self._live(), name=f"pod {self.pod['metadata']['name']}")
         if is_being_deleted(self.pod):
             self.update(self.pod)
 
@@ -291,7 +292,7 @@ class PodWorker:
         if answer is None:
             self._sent = before
         elif is_finished(answer):
-            self._kubelet.addresses.release(self.pod["metadata"]["uid"])
+            self._kubelet.release(self.pod["metadata"]["uid"])
 
     async def _persist(self, write: Any) -> Any:
         """Write until the API server takes it; None if it refuses or the pod is gone."""
