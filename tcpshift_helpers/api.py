@@ -9,6 +9,7 @@ It does not know what any kind means.
 from __future__ import annotations
 
 import json
+import re
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,8 @@ JSON_PATCH = "application/json-patch+json"
 STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 AS_TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 _AGGREGATED = "application/json;v=v2;g=apidiscovery.k8s.io;as=APIGroupDiscoveryList,application/json"
+
+_LONG_VALUE = re.compile(r'Invalid value: "(?:[^"\\]|\\.){200,}"')
 
 _BY_REASON: dict[str, type[ClusterError]] = {
     "NotFound": NotFoundError,
@@ -329,6 +332,8 @@ def error_from_status(code: int, body: bytes) -> ClusterError:
         reason, message = str(status.get("reason", "")), str(status.get("message", ""))
     except (ValueError, AttributeError):
         reason, message = "", body.decode("utf-8", "replace").strip()
+    # A refused patch quotes the whole object; the sentence after it is what helps.
+    message = _LONG_VALUE.sub('Invalid value: "…"', message)
     kind = _BY_REASON.get(reason) or _BY_CODE.get(code, ClusterError)
     hint = ""
     if kind is ForbiddenError:

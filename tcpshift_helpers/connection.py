@@ -70,8 +70,8 @@ class Cluster:
     def list(self, resource: Resource, namespace: str | None = None, *, selector: str = "") -> list[Object]:
         """All objects of a kind in a namespace (default: the course's) that match a label selector."""
         query = {"labelSelector": selector} if selector else None
-        items: list[Object] = self.api.request("GET", resource.path(namespace or self.namespace), query=query)["items"]
-        return items
+        listing = self.api.request("GET", resource.path(namespace or self.namespace), query=query)
+        return [_named(item, resource) for item in listing["items"]]
 
     def patch(
         self,
@@ -101,7 +101,7 @@ class Cluster:
         path = resource.path(namespace or self.namespace)
         while True:
             listing = self.api.request("GET", path, query={"fieldSelector": f"metadata.name={name}"})
-            yield listing["items"][0] if listing["items"] else None
+            yield _named(listing["items"][0], resource) if listing["items"] else None
             left = deadline - time.monotonic()
             if left <= 0:
                 return
@@ -117,6 +117,11 @@ class Cluster:
                     return
             # The stream can end early, for instance because the API server restarted: read again, without haste.
             time.sleep(min(0.2, max(0.0, deadline - time.monotonic())))
+
+
+def _named(item: Object, resource: Resource) -> Object:
+    # Items of a list come without the two fields that say what they are.
+    return {"apiVersion": resource.api_version, "kind": resource.kind, **item}
 
 
 def connect(

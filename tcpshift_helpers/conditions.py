@@ -1,0 +1,114 @@
+"""Whether an object is where a `wait` wants it, and what to tell when it is not.
+
+Pure: the API is asked by kubectl.py.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from tcpshift_helpers.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tcpshift_helpers.api import Object
+
+_STATEMENT = re.compile(r"^condition=(?P<type>[A-Za-z0-9./_-]+)(?:=(?P<status>\w+))?$")
+_JSONPATH = re.compile(r"^jsonpath=\{?(?P<path>\.[^=}]+)\}?=(?P<value>.+)$")
+
+
+class Wanted:
+    """What `kubectl wait --for=…` waits for: `condition=Available`, `jsonpath={.status.phase}=Running`, or `delete`."""
+
+    def __init__(self, statement: str) -> None:
+        self.statement = statement
+        self.deleted = statement == "delete"
+        self._condition = _STATEMENT.match(statement)
+        self._jsonpath = _JSONPATH.match(statement)
+        if not (self.deleted or self._condition or self._jsonpath):
+            raise UsageError(
+                f"wait_for={statement!r} is not understood. Write condition=Available, condition=Ready=False, "
+                "jsonpath={.status.phase}=Running, or delete."
+            )
+
+    def holds(self, obj: Object | None) -> bool:
+        """Whether it is so."""
+        if self.deleted or obj is None:
+            return self.deleted and obj is None
+        if self._jsonpath:
+            return str(dig(obj, self._jsonpath["path"])) == self._jsonpath["value"].strip("'\"")
+        assert self._condition is not None  # noqa: S101 - __init__ allows nothing else
+        found = condition(obj, self._condition["type"])
+        status = str(found.get("status", "")).lower()
+        # A condition about an older generation says nothing about the present one.
+        observed = found.get("observedGeneration", obj.get("status", {}).get("observedGeneration"))
+        is_current = observed is None or int(observed) >= int(obj["metadata"].get("generation", 0))
+        return is_current and status == (self._condition["status"] or "true").lower()
+
+    def last_seen(self, obj: Object | None) -> str:
+        """The object's present state in a phrase."""
+        if obj is None:
+            return "it does not exist"
+        if self.deleted:
+            held = obj["metadata"].get("finalizers") or obj.get("spec", {}).get("finalizers")
+            return f"it is still there, held by {', '.join(held)}" if held else "it is still there"
+        if self._jsonpath:
+            return f"{self._jsonpath['path']} is {dig(obj, self._jsonpath['path'])!r}"
+        assert self._condition is not None  # noqa: S101 - see holds
+        found = condition(obj, self._condition["type"])
+        if not found:
+            return f"it has no condition {self._condition['type']} yet"
+        words = f"{found['type']}={found['status']}"
+        details = ": ".join(filter(None, (found.get("reason"), found.get("message"))))
+        return f"{words} ({details})" if details else words
+
+    @property
+    def result_word(self) -> str:
+        """What kubectl's result line ends with."""
+        return "condition met"
+
+
+def condition(obj: Object, kind: str) -> dict[str, Any]:
+    """The condition of that type in the object's status; empty when there is none."""
+    for entry in obj.get("status", {}).get("conditions") or []:
+        if str(entry.get("type", "")).lower() == kind.lower():
+            return dict(entry)
+    return {}
+
+
+def dig(obj: Any, path: str) -> Any:
+    """The value at a plain jsonpath such as `.spec.ports[0].port`; None when there is none."""
+    for step in re.findall(r"[^.\[\]]+", path):
+        if isinstance(obj, list):
+            obj = obj[int(step)] if step.lstrip("-").isdigit() and -len(obj) <= int(step) < len(obj) else None
+        elif isinstance(obj, dict):
+            obj = obj.get(step)
+        else:
+            return None
+    return obj
+
+
+def pod_troubles(pods: Iterable[Object]) -> list[str]:
+    """Why pods are not ready: one line for each container that waits or ended, or the scheduling problem."""
+    troubles = []
+    for pod in pods:
+        name, status = pod["metadata"]["name"], pod.get("status", {})
+        found = False
+        for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
+            for state in ("waiting", "terminated"):
+                details = container.get("state", {}).get(state)
+                if details and not (state == "terminated" and details.get("exitCode") == 0):
+                    words = ": ".join(filter(None, (details.get("reason"), details.get("message"))))
+                    troubles.append(f"pod {name}, container {container['name']}: {words or state}")
+                    found = True
+            if container.get("state", {}).get("running") and not container.get("ready"):
+                troubles.append(f"pod {name}, container {container['name']}: running, not ready yet")
+                found = True
+        scheduled = condition(pod, "PodScheduled")
+        if not found and scheduled.get("status") == "False":
+            troubles.append(f"pod {name}: {scheduled.get('reason', 'not scheduled')}: {scheduled.get('message', '')}")
+        elif not found and status.get("phase") == "Pending":
+            troubles.append(f"pod {name}: Pending")
+    return troubles

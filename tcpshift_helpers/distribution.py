@@ -1,0 +1,243 @@
+"""Is this 20%? Counts, intervals and an honest verdict. Pure.
+
+Envoy draws afresh for every connection, so counts are binomial: a check that expects exactly 2 of 10 fails seven
+times in ten. A verdict therefore has three words: PASS, FAIL, and TOO FEW TO SAY when the numbers fit the set weight
+but would fit a very different one as well. It knows nothing of clusters and draws nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from scipy import stats
+
+from tcpshift_helpers.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PASS = "PASS"  # noqa: S105 - a verdict, not a secret
+FAIL = "FAIL"
+TOO_FEW = "TOO FEW TO SAY"
+
+# What each version of tcp-echo answers with: the prefix its manifest gives it.
+ANSWERS = {"v1": "one", "v2": "two"}
+
+BAND = 0.9999  # central probability within which counts pass: 1 honest run in 10,000 fails
+CONFIDENCE = 0.95  # of the Wilson intervals
+ALTERNATIVE_POINTS = 20  # a split this many percentage points away must be told apart …
+CONFUSION = 0.02  # … but for this probability, or there were too few probes
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How often each answer came, and why probes failed.
+
+    Attributes:
+        answers: answer word to number of probes, in alphabetical order.
+        failures: reason in words to number of probes.
+    """
+
+    answers: dict[str, int]
+    failures: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def answered(self) -> int:
+        """Probes with an answer."""
+        return sum(self.answers.values())
+
+    @property
+    def failed(self) -> int:
+        """Probes without one."""
+        return sum(self.failures.values())
+
+    def __str__(self) -> str:
+        words = [f"{count} {answer}" for answer, count in self.answers.items()]
+        words += [f"{count} failed ({reason})" for reason, count in self.failures.items()]
+        return ", ".join(words) or "no probes"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether counts fit the set weights.
+
+    Attributes:
+        word: `PASS`, `FAIL` or `TOO FEW TO SAY`.
+        reason: the numbers behind it, in a sentence.
+        do: what to do next; empty after a PASS.
+    """
+
+    word: str
+    reason: str
+    do: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the word is PASS."""
+        return self.word == PASS
+
+    def __str__(self) -> str:
+        return f"{self.word}: {self.reason}" + (f"\n  do: {self.do}" if self.do else "")
+
+
+def counts(frame: pd.DataFrame) -> Counts:
+    """Count a frame of probes by answer; failures are counted apart, by reason.
+
+    Args:
+        frame: one row a probe, with `answer` and `error` (see `netcat.probe`).
+    """
+    answers = frame["answer"].dropna().value_counts()
+    failures = frame.loc[frame["answer"].isna(), "error"].fillna("no reason given").value_counts()
+    return Counts(
+        {str(word): int(count) for word, count in sorted(answers.items(), key=lambda item: str(item[0]))},
+        {str(reason): int(count) for reason, count in failures.items()},
+    )
+
+
+def wilson(successes: int, total: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Wilson score interval of a share, as two numbers in 0..1; (0, 1) when there is nothing to judge by."""
+    if total == 0:
+        return 0.0, 1.0
+    interval = stats.binomtest(successes, total).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def shares(counted: Counts, weights: Mapping[str, int] | None = None) -> pd.DataFrame:
+    """Observed share of each answer with its interval.
+
+    Args:
+        counted: from `counts`.
+        weights: set weights by subset or answer; adds `set_percent` and answers that never came.
+
+    Returns:
+        One row an answer (index `answer`): `count` (int64), `percent`, `low_percent`, `high_percent` (float64, Wilson
+        95%), and with weights `set_percent` (float64).
+    """
+    wanted = expected(weights) if weights else {}
+    words = sorted({*counted.answers, *wanted})
+    rows = []
+    for word in words:
+        count = counted.answers.get(word, 0)
+        low, high = wilson(count, counted.answered)
+        percent = 100 * count / counted.answered if counted.answered else 0.0
+        row: dict[str, object] = {
+            "answer": word,
+            "count": count,
+            "percent": percent,
+            "low_percent": 100 * low,
+            "high_percent": 100 * high,
+        }
+        if weights:
+            row["set_percent"] = 100 * wanted.get(word, 0.0)
+        rows.append(row)
+    columns = ["answer", "count", "percent", "low_percent", "high_percent", *(["set_percent"] if weights else [])]
+    return pd.DataFrame(rows, columns=columns).set_index("answer")
+
+
+def expected(weights: Mapping[str, int]) -> dict[str, float]:
+    """Set weights as shares in 0..1 by answer word; `v1` and `v2` become `one` and `two`.
+
+    Raises:
+        UsageError: a weight is negative, or none is above zero.
+    """
+    total = sum(weights.values())
+    if not weights or total <= 0 or min(weights.values()) < 0:
+        raise UsageError(f"weights {dict(weights)} mean no split: give at least one above zero and none below.")
+    result: dict[str, float] = {}
+    for name, weight in weights.items():
+        word = ANSWERS.get(name, name)
+        result[word] = result.get(word, 0.0) + weight / total
+    return result
+
+
+def accepted(share: float, total: int) -> tuple[int, int]:
+    """Smallest and largest count out of `total` that pass for a share in 0..1; exact for 0 and 1."""
+    if share in {0.0, 1.0}:
+        return round(share) * total, round(share) * total
+    low, high = stats.binom.interval(BAND, total, share)
+    return int(low), int(high)
+
+
+def verdict(counted: Counts, weights: Mapping[str, int]) -> Verdict:
+    """Judge counts against set weights.
+
+    FAIL if a probe failed, an answer came that no weight allows, or a count lies outside the central 99.99% of what
+    the weight gives. TOO FEW TO SAY if the counts fit but a split 20 points away would pass as well with more than
+    2% probability. PASS otherwise.
+    """
+    wanted = expected(weights)
+    total = counted.answered
+    if counted.failed:
+        reasons = ", ".join(f"{count} × {reason}" for reason, count in counted.failures.items())
+        return Verdict(
+            FAIL,
+            f"{counted.failed} of {total + counted.failed} probes got no answer ({reasons})",
+            "find out why before counting: course.preflight(cluster)",
+        )
+    if not total:
+        return Verdict(TOO_FEW, "there are no probes to judge", "probe first: netcat.probe(host, port, count=…)")
+    strangers = [word for word, count in counted.answers.items() if count and not wanted.get(word)]
+    if strangers:
+        return Verdict(
+            FAIL,
+            f"{_of(counted, strangers[0])}, whose weight is 0",
+            "look at the rule in force: istio.wait_in_force(cluster, …)",
+        )
+    for word, share in wanted.items():
+        low, high = accepted(share, total)
+        if not low <= counted.answers.get(word, 0) <= high:
+            return Verdict(
+                FAIL,
+                f"{_of(counted, word)}; a weight of {_percent(share)} gives {low} to {high}",
+                "is the rule in force, and is it the one you mean? istio.weights(cluster, …)",
+            )
+    needed = max(probes_needed(share) for share in wanted.values())
+    if total < needed:
+        rarest = min(wanted, key=lambda word: (wanted[word] == 0, wanted[word]))
+        return Verdict(
+            TOO_FEW,
+            f"{_of(counted, rarest)} fits a weight of {_percent(wanted[rarest])}, but would fit others too",
+            f"probe at least {needed} times",
+        )
+    parts = []
+    for word in sorted(wanted):
+        low, high = accepted(wanted[word], total)
+        parts.append(
+            f"{_of(counted, word)} ({_percent(wanted[word])} gives {low} to {high})"
+            if low != high
+            else _of(counted, word)
+        )
+    return Verdict(PASS, "; ".join(parts))
+
+
+def probes_needed(weight: float, total_weight: float = 1.0) -> int:
+    """Fewest probes after which a split 20 points away passes for this one with at most 2% probability.
+
+    Args:
+        weight: a share in 0..1, or a weight out of `total_weight`.
+        total_weight: the sum of all weights; 100 for percent.
+    """
+    share = weight / total_weight
+    if not 0 <= share <= 1:
+        raise UsageError(f"weight {weight} of {total_weight} is no share between 0 and all.")
+    others = [share + sign * ALTERNATIVE_POINTS / 100 for sign in (-1, 1)]
+    possible = [other for other in others if 0 < other < 1]
+    count = 1
+    while max(_passes(other, share, count) for other in possible) > CONFUSION:
+        count += 1
+    return count
+
+
+def _passes(true_share: float, judged_as: float, total: int) -> float:
+    low, high = accepted(judged_as, total)
+    return float(stats.binom.cdf(high, total, true_share) - stats.binom.cdf(low - 1, total, true_share))
+
+
+def _of(counted: Counts, word: str) -> str:
+    return f"{counted.answers.get(word, 0)} of {counted.answered} answered {word}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.4g}%"

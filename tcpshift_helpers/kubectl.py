@@ -1,0 +1,482 @@
+"""kubectl's verbs, kubectl's words, kubectl's result lines.
+
+Each function first prints the command line it stands for, which can be copied into a terminal (from the project's
+folder, with KUBECONFIG set), then what kubectl would print, and returns the objects. `-n` is always written for
+namespaced kinds, so that a copied line never lands in another namespace.
+It does not run kubectl, and it does not know Istio.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from typing import TYPE_CHECKING, Any
+
+from tcpshift_helpers import conditions, execution, manifests, tables
+from tcpshift_helpers.api import AS_TABLE, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, Object, Resource
+from tcpshift_helpers.apply_patch import three_way_merge_patch, with_last_applied
+from tcpshift_helpers.errors import AlreadyExistsError, ExecError, NotFoundError, UsageError
+from tcpshift_helpers.waiting import pod_name, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from tcpshift_helpers.connection import Cluster
+
+STRICT = {"fieldValidation": "Strict"}
+_PATCH_TYPES = {"strategic": STRATEGIC_MERGE_PATCH, "merge": MERGE_PATCH, "json": JSON_PATCH}
+
+
+class Objects(list[Object]):
+    """Raw objects, in order. A notebook shows nothing for it, because the result lines were printed already."""
+
+    def _ipython_display_(self) -> None:
+        """Nothing: see the class."""
+
+
+def apply(
+    cluster: Cluster,
+    manifest: str | Path | Mapping[str, Any] | Iterable[Mapping[str, Any]],
+    *,
+    namespace: str | None = None,
+) -> Objects:
+    """`kubectl apply -f`: create or bring up to date, leaving alone what the manifest does not name.
+
+    Every object is looked at before the first is written: an unknown kind changes nothing.
+
+    Args:
+        cluster: where.
+        manifest: a course manifest's name, a path, YAML text, an object or several.
+        namespace: for objects that name none; default the cluster's.
+
+    Returns:
+        The objects as the server has them now.
+
+    Raises:
+        ManifestError: the manifest cannot be read.
+        NotFoundError: no such kind, or the namespace does not exist.
+        InvalidError: the server refused a field or a value.
+    """
+    loaded = manifests.load(manifest)
+    _say(cluster, ["apply", "-f", loaded.shown_as], namespace or cluster.namespace)
+    targets = [(obj, cluster.api.resource_for_kind(obj["apiVersion"], obj["kind"])) for obj in loaded.objects]
+    result = Objects()
+    for obj, resource in targets:
+        where = _namespace_of(cluster, obj, resource, namespace)
+        word, applied = _apply_one(cluster, obj, resource, where)
+        print(f"{resource.word}/{applied['metadata']['name']} {word}")
+        result.append(applied)
+    return result
+
+
+def create(
+    cluster: Cluster,
+    manifest: str | Path | Mapping[str, Any] | Iterable[Mapping[str, Any]],
+    *,
+    namespace: str | None = None,
+) -> Objects:
+    """`kubectl create -f`: create objects that must not exist yet.
+
+    Raises:
+        AlreadyExistsError: one does; those before it were created.
+    """
+    loaded = manifests.load(manifest)
+    _say(cluster, ["create", "-f", loaded.shown_as], namespace or cluster.namespace)
+    result = Objects()
+    for obj in loaded.objects:
+        resource = cluster.api.resource_for_kind(obj["apiVersion"], obj["kind"])
+        result.append(_post(cluster, obj, resource, _namespace_of(cluster, obj, resource, namespace)))
+        print(f"{resource.word}/{result[-1]['metadata']['name']} created")
+    return result
+
+
+def create_namespace(cluster: Cluster, name: str | None = None, *, labels: Mapping[str, str] | None = None) -> Objects:
+    """`kubectl create namespace`; fine when it exists already. With `labels`, also `kubectl label`."""
+    name = name or cluster.namespace
+    resource = cluster.api.resource_named("namespaces")
+    _say(cluster, ["create", "namespace", name])
+    try:
+        created = _post(cluster, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, resource, None)
+        print(f"namespace/{name} created")
+    except AlreadyExistsError:
+        created = cluster.read(resource, name)
+        if created["metadata"].get("deletionTimestamp"):
+            raise
+        print(f"namespace/{name} exists already")
+    return label(cluster, "namespace", name, labels) if labels else Objects([created])
+
+
+def get(
+    cluster: Cluster,
+    kind: str,
+    name: str | None = None,
+    *,
+    namespace: str | None = None,
+    selector: str = "",
+    output: str = "",
+    show_labels: bool = False,
+) -> Objects:
+    """`kubectl get`: print a table as the server lays it out, or YAML or JSON.
+
+    Args:
+        cluster: where.
+        kind: any name kubectl takes: `pods`, `svc`, `virtualservice`.
+        name: one object; without it all of them.
+        namespace: default the cluster's.
+        selector: label selector, such as `app=tcp-echo`.
+        output: empty for a table, or `wide`, `yaml`, `json`, `name`.
+        show_labels: add the column LABELS.
+
+    Raises:
+        NotFoundError: no such kind or object.
+    """
+    if output not in {"", "wide", "yaml", "json", "name"}:
+        raise UsageError(f"output={output!r} is not one of wide, yaml, json, name (or nothing, for a table).")
+    resource = cluster.api.resource_named(kind)
+    where = namespace or cluster.namespace
+    words = [
+        "get",
+        kind,
+        *([name] if name else []),
+        *(["-l", selector] if selector else []),
+        *(["-o", output] if output else []),
+    ]
+    _say(cluster, [*words, *(["--show-labels"] if show_labels else [])], where if resource.namespaced else None)
+    query: dict[str, str] = {"labelSelector": selector} if selector else {}
+    path = resource.path(where, name)
+    if output in {"", "wide"}:
+        table = cluster.api.request("GET", path, query={**query, "includeObject": "Object"}, accept=AS_TABLE)
+        objects = Objects(row["object"] for row in table.get("rows") or [])
+        labels = (
+            {obj["metadata"]["name"]: obj["metadata"].get("labels") or {} for obj in objects} if show_labels else None
+        )
+        if objects:
+            print("\n".join(tables.table_lines(table, wide=output == "wide", labels=labels)))
+        else:
+            print(f"No resources found in {where} namespace." if resource.namespaced else "No resources found")
+        return objects
+    found = cluster.api.request("GET", path, query=query)
+    objects = Objects([found] if name else found["items"])
+    if output == "name":
+        print("\n".join(f"{resource.word}/{obj['metadata']['name']}" for obj in objects))
+    else:
+        shown = (
+            _without_noise(found)
+            if name
+            else {"apiVersion": "v1", "kind": "List", "items": [_without_noise(obj) for obj in objects]}
+        )
+        print(
+            manifests.to_yaml(shown) if output == "yaml" else json.dumps(shown, indent=4),
+            end="" if output == "yaml" else "\n",
+        )
+    return objects
+
+
+def label(
+    cluster: Cluster, kind: str, name: str, labels: Mapping[str, str | None] | None, *, namespace: str | None = None
+) -> Objects:
+    """`kubectl label --overwrite`; a None removes a label."""
+    return _mark(cluster, "label", kind, name, labels or {}, namespace=namespace)
+
+
+def annotate(
+    cluster: Cluster, kind: str, name: str, annotations: Mapping[str, str | None], *, namespace: str | None = None
+) -> Objects:
+    """`kubectl annotate --overwrite`; a None removes an annotation."""
+    return _mark(cluster, "annotate", kind, name, annotations, namespace=namespace)
+
+
+def patch(
+    cluster: Cluster, kind: str, name: str, body: Any, *, patch_type: str = "merge", namespace: str | None = None
+) -> Objects:
+    """`kubectl patch --type=merge|strategic|json -p`.
+
+    Raises:
+        InvalidError: the patch or its result was refused.
+    """
+    if patch_type not in _PATCH_TYPES:
+        raise UsageError(f"patch_type={patch_type!r} is not one of {', '.join(_PATCH_TYPES)}.")
+    resource = cluster.api.resource_named(kind)
+    where = namespace or cluster.namespace
+    text = json.dumps(body, separators=(",", ":"))
+    _say(cluster, ["patch", kind, name, f"--type={patch_type}", "-p", text], where if resource.namespaced else None)
+    changed = cluster.patch(resource, name, body, content_type=_PATCH_TYPES[patch_type], namespace=where)
+    print(f"{resource.word}/{name} patched")
+    return Objects([changed])
+
+
+def scale(cluster: Cluster, deployment: str, replicas: int, *, namespace: str | None = None) -> Objects:
+    """`kubectl scale deployment --replicas`."""
+    if isinstance(replicas, bool) or not isinstance(replicas, int) or replicas < 0:
+        raise UsageError(f"replicas={replicas!r}: a whole number, 0 or more, is needed.")
+    resource = cluster.api.resource_named("deployments.apps")
+    where = namespace or cluster.namespace
+    _say(cluster, ["scale", "deployment", deployment, f"--replicas={replicas}"], where)
+    cluster.patch(resource, deployment, {"spec": {"replicas": replicas}}, namespace=where, subresource="scale")
+    print(f"{resource.word}/{deployment} scaled")
+    return Objects([cluster.read(resource, deployment, where)])
+
+
+def delete(
+    cluster: Cluster,
+    kind: str,
+    name: str,
+    *,
+    namespace: str | None = None,
+    ignore_not_found: bool = True,
+    timeout_seconds: float = 60.0,
+) -> bool:
+    """`kubectl delete --ignore-not-found`, waiting until the object is gone; says whether there was one.
+
+    Raises:
+        NotFoundError: there is none and `ignore_not_found` is False.
+        WaitTimeoutError: it is still there after `timeout_seconds`; the message says what holds it.
+    """
+    resource = cluster.api.resource_named(kind)
+    where = namespace or cluster.namespace
+    flags = ["--ignore-not-found"] if ignore_not_found else []
+    _say(cluster, ["delete", kind, name, *flags], where if resource.namespaced else None)
+    return _delete_one(
+        cluster, resource, name, where, ignore_not_found=ignore_not_found, timeout_seconds=timeout_seconds
+    )
+
+
+def delete_manifest(
+    cluster: Cluster,
+    manifest: str | Path | Mapping[str, Any] | Iterable[Mapping[str, Any]],
+    *,
+    namespace: str | None = None,
+    timeout_seconds: float = 60.0,
+) -> bool:
+    """`kubectl delete -f --ignore-not-found`: every object of a manifest, kinds the cluster lacks included."""
+    loaded = manifests.load(manifest)
+    _say(cluster, ["delete", "-f", loaded.shown_as, "--ignore-not-found"], namespace or cluster.namespace)
+    existed = False
+    for obj in loaded.objects:
+        try:
+            resource = cluster.api.resource_for_kind(obj["apiVersion"], obj["kind"])
+        except NotFoundError:
+            continue
+        where = _namespace_of(cluster, obj, resource, namespace)
+        gone = _delete_one(
+            cluster, resource, obj["metadata"]["name"], where, ignore_not_found=True, timeout_seconds=timeout_seconds
+        )
+        existed = gone or existed
+    return existed
+
+
+def logs(
+    cluster: Cluster,
+    pod: str,
+    *,
+    container: str | None = None,
+    namespace: str | None = None,
+    tail: int | None = None,
+    previous: bool = False,
+) -> str:
+    """`kubectl logs`: print and return a container's log. `pod` may be `deployment/NAME`: its first pod."""
+    where = namespace or cluster.namespace
+    flags = [
+        *(["-c", container] if container else []),
+        *([f"--tail={tail}"] if tail is not None else []),
+        *(["--previous"] if previous else []),
+    ]
+    _say(cluster, ["logs", pod, *flags], where)
+    query: dict[str, str | int | bool] = {}
+    if container:
+        query["container"] = container
+    if tail is not None:
+        query["tailLines"] = tail
+    if previous:
+        query["previous"] = True
+    text = cluster.api.text(
+        cluster.api.resource_named("pods").path(where, pod_name(cluster, pod, where), "log"), query=query
+    )
+    print(text, end="" if text.endswith("\n") or not text else "\n")
+    return text
+
+
+def wait(
+    cluster: Cluster,
+    target: str,
+    *,
+    wait_for: str = "condition=Available",
+    namespace: str | None = None,
+    timeout_seconds: float = 60.0,
+) -> Objects:
+    """`kubectl wait --for=…`: block until it is so.
+
+    Args:
+        cluster: where.
+        target: `deployment/tcp-echo-v1`, `pod/NAME`, or `deployment --all` style `deployment` for all of a kind.
+        wait_for: `condition=Available`, `condition=Ready`, `jsonpath={.status.phase}=Running`, `delete`.
+        namespace: default the cluster's.
+        timeout_seconds: for all of them together.
+
+    Raises:
+        NotFoundError: there is nothing to wait for.
+        WaitTimeoutError: says what was last seen, of its pods and warnings too.
+    """
+    wanted = conditions.Wanted(wait_for)
+    kind, _, name = target.partition("/")
+    resource = cluster.api.resource_named(kind)
+    where = namespace or cluster.namespace
+    shown = [target] if name else [kind, "--all"]
+    _say(
+        cluster,
+        ["wait", f"--for={wait_for}", *shown, f"--timeout={timeout_seconds:g}s"],
+        where if resource.namespaced else None,
+    )
+    names = [name] if name else [obj["metadata"]["name"] for obj in cluster.list(resource, where)]
+    if not names and not wanted.deleted:
+        raise NotFoundError(
+            404, "", "no matching resources found", f"There is no {kind} in {where} yet: apply its manifest first."
+        )
+    deadline = time.monotonic() + timeout_seconds
+    result = Objects()
+    for each in names:
+        if not wanted.deleted:
+            cluster.read(resource, each, where)
+        result.append(wait_until(cluster, resource, each, wanted, namespace=where, deadline=deadline) or {})
+        print(f'{resource.word} "{each}" deleted' if wanted.deleted else f"{resource.word}/{each} condition met")
+    return result
+
+
+def _say(cluster: Cluster, words: list[str], namespace: str | None = None) -> None:
+    del cluster  # the context is chosen once, by KUBECONFIG; every line stays short
+    prefix = ["kubectl", *(["-n", namespace] if namespace else [])]
+    print("$ " + shlex.join([*prefix, *words]))
+
+
+def _namespace_of(cluster: Cluster, obj: Object, resource: Resource, namespace: str | None) -> str | None:
+    if not resource.namespaced:
+        return None
+    own = obj["metadata"].get("namespace")
+    if own and namespace and own != namespace:
+        raise UsageError(
+            f'the namespace from the provided object "{own}" does not match the namespace "{namespace}". Drop one of the two.'
+        )
+    return str(own or namespace or cluster.namespace)
+
+
+def _post(cluster: Cluster, obj: Object, resource: Resource, namespace: str | None) -> Object:
+    body = {**obj, "metadata": {**obj["metadata"], **({"namespace": namespace} if namespace else {})}}
+    try:
+        created: Object = cluster.api.request("POST", resource.path(namespace), query=STRICT, body=body)
+    except NotFoundError as error:
+        if namespace and f'namespaces "{namespace}" not found' in error.message:
+            hint = "Create it first: kubectl.create_namespace(cluster)"
+            raise NotFoundError(error.code, error.reason, error.message, hint) from error
+        raise
+    return created
+
+
+def _apply_one(cluster: Cluster, obj: Object, resource: Resource, namespace: str | None) -> tuple[str, Object]:
+    if namespace:
+        obj = {**obj, "metadata": {**obj["metadata"], "namespace": namespace}}
+    name = obj["metadata"].get("name")
+    if not name:
+        raise UsageError("apply needs metadata.name; generateName works with create only.")
+    live = cluster.read_or_none(resource, name, namespace)
+    if live is None:
+        return "created", _post(cluster, with_last_applied(obj), resource, namespace)
+    change = three_way_merge_patch(obj, live)
+    if not change:
+        return "unchanged", live
+    changed = cluster.patch(resource, name, change, namespace=namespace)
+    same = changed["metadata"]["resourceVersion"] == live["metadata"]["resourceVersion"]
+    return ("unchanged" if same else "configured"), changed
+
+
+def _mark(
+    cluster: Cluster, verb: str, kind: str, name: str, values: Mapping[str, str | None], *, namespace: str | None
+) -> Objects:
+    field = "labels" if verb == "label" else "annotations"
+    resource = cluster.api.resource_named(kind)
+    where = namespace or cluster.namespace
+    words = [f"{key}-" if value is None else f"{key}={value}" for key, value in values.items()]
+    _say(cluster, [verb, kind, name, *words, "--overwrite"], where if resource.namespaced else None)
+    before = cluster.read(resource, name, where)
+    held = before["metadata"].get(field) or {}
+    if all(held.get(key) == value for key, value in values.items()):
+        print(f"{resource.word}/{name} {'not labeled' if verb == 'label' else 'annotated'}")
+        return Objects([before])
+    changed = cluster.patch(resource, name, {"metadata": {field: dict(values)}}, namespace=where)
+    past = (
+        "annotated"
+        if verb == "annotate"
+        else "unlabeled"
+        if all(value is None for value in values.values())
+        else "labeled"
+    )
+    print(f"{resource.word}/{name} {past}")
+    return Objects([changed])
+
+
+def _delete_one(
+    cluster: Cluster,
+    resource: Resource,
+    name: str,
+    namespace: str | None,
+    *,
+    ignore_not_found: bool,
+    timeout_seconds: float,
+) -> bool:
+    body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+    try:
+        cluster.api.request("DELETE", resource.path(namespace, name), body=body)
+    except NotFoundError:
+        if ignore_not_found:
+            return False
+        raise
+    suffix = f".{resource.group}" if resource.group else ""
+    print(f'{resource.kind.lower()}{suffix} "{name}" deleted')
+    deadline = time.monotonic() + timeout_seconds
+    wait_until(
+        cluster,
+        resource,
+        name,
+        conditions.Wanted("delete"),
+        namespace=namespace or cluster.namespace,
+        deadline=deadline,
+    )
+    return True
+
+
+def _without_noise(obj: Object) -> Object:
+    metadata = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
+    return {**obj, "metadata": metadata}
+
+
+def exec(  # noqa: A001 - kubectl's own verb
+    cluster: Cluster,
+    target: str,
+    command: Sequence[str],
+    *,
+    container: str | None = None,
+    namespace: str | None = None,
+    timeout_seconds: float = 30.0,
+) -> str:
+    """`kubectl exec TARGET -- COMMAND`: run a command in a container, print and return what it wrote.
+
+    Args:
+        cluster: where.
+        target: a pod's name or `deployment/NAME`.
+        command: program and arguments; no shell unless it is named.
+        container: default the pod's first.
+        namespace: default the cluster's.
+        timeout_seconds: after that the command is let go.
+
+    Raises:
+        ExecError: it could not be started, exited non-zero (the message has its words) or took too long.
+    """
+    where = namespace or cluster.namespace
+    _say(cluster, ["exec", target, *(["-c", container] if container else []), "--", *command], where)
+    pod = pod_name(cluster, target, where)
+    done = execution.run(cluster, pod, command, namespace=where, container=container, timeout_seconds=timeout_seconds)
+    print(done.stdout, end="")
+    if done.code:
+        raise ExecError(f"command terminated with exit code {done.code}: {done.stderr.strip() or 'no words on stderr'}")
+    return done.stdout

@@ -1,0 +1,232 @@
+"""Probes: what `sh -c "(date; sleep 1) | nc HOST PORT"` does, many times, into a DataFrame.
+
+Each probe is a TCP connection of its own that sends one `date` line and reads one answer line. A failed probe is a
+row with its reason, never an exception. Probes run on an event loop in a thread of their own, so that a notebook,
+where a loop already runs, can call this like any function. Nothing here knows Kubernetes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import socket
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from tcpshift_helpers.errors import UsageError
+from tcpshift_helpers.progress import ProgressLine
+
+_LONGEST_LINE = 65536
+_NAMES_OF_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_NAMES_OF_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+class _Row(NamedTuple):
+    started_at: float
+    answer: str | None
+    line: str | None
+    latency_ms: float
+    error: str | None
+
+
+@dataclass
+class _Run:
+    """What one call wants and what it has so far; rows are filled in place, so that an interruption loses none."""
+
+    address: tuple[str, int]
+    count: int
+    at_once: int
+    timeout_seconds: float
+    pause_seconds: float
+    rows: dict[int, _Row] = field(default_factory=dict)
+    next_number: int = 0
+
+
+def probe(
+    host: str,
+    port: int,
+    count: int = 10,
+    *,
+    at_once: int = 1,
+    timeout_seconds: float = 5.0,
+    pause_seconds: float = 0.0,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Probe `count` times.
+
+    Ctrl-C (or the notebook's stop button) ends it early: the rows of the probes that were done are returned, with
+    `frame.attrs["interrupted"]` True, and nothing is left running.
+
+    Args:
+        host: name or address.
+        port: TCP port.
+        count: number of probes.
+        at_once: how many connections at the same time.
+        timeout_seconds: for each probe, from the connection to the answer.
+        pause_seconds: between the probes of one lane; with `at_once=1`, between all.
+        progress: show a bar while somebody watches.
+
+    Returns:
+        One row a probe in the order they were started, index 0…: `started_at` (datetime64[ns, UTC]), `answer`
+        (string, first word of the answer, NA if none), `line` (string, the whole answer), `latency_ms` (float64, from
+        before the connection to the answer, NaN if none), `error` (string in plain words, NA if it went well).
+
+    Raises:
+        UsageError: an argument that means nothing.
+    """
+    run = _Run((host, port), count, at_once, timeout_seconds, pause_seconds)
+    _check(run)
+    interrupted = _run_in_thread(run, progress=progress)
+    frame = _frame([run.rows[number] for number in sorted(run.rows)])
+    frame.attrs["interrupted"] = interrupted
+    if interrupted:
+        print(f"Interrupted after {len(frame)} of {count} probes; those are kept.")
+    return frame
+
+
+def lines(frame: pd.DataFrame) -> None:
+    """Print what `nc` would have shown: one answer line a probe, and for failures `nc: ` with the reason."""
+    for row in frame.itertuples(index=False):
+        print(row.line if isinstance(row.line, str) else f"nc: {row.error}")
+
+
+def date_line(moment: datetime) -> str:
+    """A moment as `date` prints it in the C locale: `Mon Nov 12 23:24:57 UTC 2018`."""
+    moment = moment.astimezone(UTC)
+    day, month = _NAMES_OF_DAYS[moment.weekday()], _NAMES_OF_MONTHS[moment.month - 1]
+    return f"{day} {month} {moment.day:2d} {moment:%H:%M:%S} UTC {moment.year}"
+
+
+def _check(run: _Run) -> None:
+    host, port = run.address
+    if not isinstance(host, str) or not host.strip():
+        raise UsageError("host is empty: take it from istio.ingress(cluster).")
+    if isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 65536:
+        raise UsageError(f"port={port!r} is no TCP port (1 to 65535): take it from istio.ingress(cluster).")
+    for name, value, least in (("count", run.count, 0), ("at_once", run.at_once, 1)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise UsageError(f"{name}={value!r}: a whole number, {least} or more, is needed.")
+    if not run.timeout_seconds > 0:
+        raise UsageError(f"timeout_seconds={run.timeout_seconds!r}: more than 0 is needed.")
+    if not run.pause_seconds >= 0:
+        raise UsageError(f"pause_seconds={run.pause_seconds!r}: 0 or more is needed.")
+
+
+def _run_in_thread(run: _Run, *, progress: bool) -> bool:
+    """Do the work on a loop in a thread; True if the person interrupted it."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="tcpshift-netcat", daemon=True)
+    thread.start()
+    job = asyncio.run_coroutine_threadsafe(_all(run), loop)
+    try:
+        with ProgressLine(wanted=progress) as line:
+            _follow(job, run, line)
+    except KeyboardInterrupt:
+        job.cancel()
+        return True
+    else:
+        return False
+    finally:
+        asyncio.run_coroutine_threadsafe(_settle(), loop).result(timeout=10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(timeout=10)
+        loop.close()
+
+
+def _follow(job: concurrent.futures.Future[None], run: _Run, line: ProgressLine) -> None:
+    while True:
+        with contextlib.suppress(concurrent.futures.TimeoutError):
+            job.result(timeout=0.1)
+            return
+        line.bar(len(run.rows), run.count, "probes")
+
+
+async def _settle() -> None:
+    """Cancel what still runs on this loop, and let it end, so that every socket is closed."""
+    tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.get_running_loop().shutdown_default_executor()
+
+
+async def _all(run: _Run) -> None:
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(run.at_once, run.count)):
+            group.create_task(_lane(run))
+
+
+async def _lane(run: _Run) -> None:
+    while run.next_number < run.count:
+        number = run.next_number
+        run.next_number += 1
+        run.rows[number] = await _once(run)
+        if run.pause_seconds and run.next_number < run.count:
+            await asyncio.sleep(run.pause_seconds)
+
+
+async def _once(run: _Run) -> _Row:
+    started_at, started = time.time(), time.perf_counter()
+    try:
+        async with asyncio.timeout(run.timeout_seconds):
+            answer = await _exchange(run.address, started_at)
+    except TimeoutError:
+        return _failure(started_at, f"timeout: no answer within {run.timeout_seconds:g} s")
+    except OSError as error:
+        return _failure(started_at, _reason(error))
+    except ValueError:
+        return _failure(started_at, f"answer longer than {_LONGEST_LINE} bytes")
+    latency_ms = (time.perf_counter() - started) * 1000
+    text = answer.decode("utf-8", "replace").rstrip("\r\n")
+    if not answer:
+        return _failure(started_at, "closed without answer")
+    if not text.split():
+        return _failure(started_at, "empty answer")
+    return _Row(started_at, text.split()[0], text, latency_ms, None)
+
+
+async def _exchange(address: tuple[str, int], started_at: float) -> bytes:
+    reader, writer = await asyncio.open_connection(*address, limit=_LONGEST_LINE)
+    try:
+        writer.write(f"{date_line(datetime.fromtimestamp(started_at, UTC))}\n".encode())
+        await writer.drain()
+        return await reader.readline()
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+def _failure(started_at: float, reason: str) -> _Row:
+    return _Row(started_at, None, None, float("nan"), reason)
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, ConnectionRefusedError) or ("Connect call failed" in str(error) and "Errno 111" in str(error)):
+        return "refused: nothing listens there"
+    if isinstance(error, ConnectionResetError | BrokenPipeError):
+        return "reset: accepted, then cut"
+    if isinstance(error, socket.gaierror):
+        return "name not known"
+    return f"unreachable: {error.strerror or error}".lower()
+
+
+def _frame(rows: list[_Row]) -> pd.DataFrame:
+    columns: dict[str, Any] = {name: [getattr(row, name) for row in rows] for name in _Row._fields}
+    return pd.DataFrame(
+        {
+            "started_at": pd.to_datetime(pd.Series(columns["started_at"], dtype="float64"), unit="s", utc=True).astype(
+                "datetime64[ns, UTC]"
+            ),
+            "answer": pd.array(columns["answer"], dtype="string"),
+            "line": pd.array(columns["line"], dtype="string"),
+            "latency_ms": pd.Series(columns["latency_ms"], dtype="float64"),
+            "error": pd.array(columns["error"], dtype="string"),
+        }
+    )
