@@ -2,7 +2,8 @@
 
 Why not the `kubernetes` client: importing it takes longer than the whole start may take.
 Objects outlive the processes behind them (they are in a database), so right after a start the API still tells of the
-pods of last time: a pod counts only if its containers were started after this supervisor.
+pods of last time: a pod counts only if the node has written down a start of its containers after this supervisor's,
+and the API tells of that very start. It does not talk to Envoy or istiod themselves.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import json
 import ssl
 import time
-from datetime import UTC, datetime
 from http.client import HTTPException, HTTPSConnection
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +20,14 @@ from tcpshift_helpers.sandbox.network import API_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tcpshift_helpers.sandbox.home import Home
 
 DEPLOYMENTS = ("istiod", "istio-ingressgateway")
 
 _POLL_SECONDS = 0.02
+_TICK_SECONDS = 0.02
 _REQUEST_SECONDS = 5.0
 _PODS = "/api/v1/namespaces/istio-system/pods"
 
@@ -95,6 +97,7 @@ class _Api:
         state = record.read(home)
         if state is None or not state.api_server:
             raise ConnectionRefusedError("the address is not chosen yet")
+        self._home = home
         self._token = home.token.read_text(encoding="utf-8")
         context = ssl.create_default_context(cafile=str(home.pki / "ca.crt"))
         self._connection = HTTPSConnection(state.api_server, API_PORT, context=context, timeout=_REQUEST_SECONDS)
@@ -112,7 +115,7 @@ class _Api:
         _, pods = self._get(_PODS)
         _, deployments = self._get("/apis/apps/v1/namespaces/istio-system/deployments")
         available = {item["metadata"]["name"] for item in _items(deployments) if _has_condition(item, "Available")}
-        fresh = [item["metadata"]["name"] for item in _items(pods) if _is_fresh(item, started_at)]
+        fresh = [item["metadata"]["name"] for item in _items(pods) if _is_fresh(self._home, item, started_at)]
         return [
             name
             for name in DEPLOYMENTS
@@ -145,16 +148,25 @@ def _has_condition(item: dict[str, Any], condition_type: str) -> bool:
     return any(condition["type"] == condition_type and condition["status"] == "True" for condition in conditions)
 
 
-def _is_fresh(pod: dict[str, Any], started_at: float) -> bool:
-    """Ready, and run by processes of this start (the API tells whole seconds)."""
+def _is_fresh(home: Home, pod: dict[str, Any], started_at: float) -> bool:
+    """Ready, and run by processes that were started after `started_at`."""
     statuses = pod.get("status", {}).get("containerStatuses") or []
-    starts = [status.get("state", {}).get("running", {}).get("startedAt") for status in statuses]
+    folder = home.pod(pod["metadata"]["uid"]) / "processes"
     return (
         _has_condition(pod, "Ready")
-        and bool(starts)
-        and all(start and datetime.fromisoformat(start) >= _whole_second(started_at) for start in starts)
+        and bool(statuses)
+        and all(
+            _is_start_of(folder / f"{status['name']}.json", status.get("restartCount", 0), started_at)
+            for status in statuses
+        )
     )
 
 
-def _whole_second(unix_seconds: float) -> datetime:
-    return datetime.fromtimestamp(int(unix_seconds), UTC)
+def _is_start_of(note: Path, restart_count: int, started_at: float) -> bool:
+    """Whether the node's note of a process is newer than `started_at` and counts as many restarts as the API tells."""
+    try:
+        # The kernel's clock for files runs up to a tick behind.
+        is_new = note.stat().st_mtime >= started_at - _TICK_SECONDS
+        return is_new and bool(json.loads(note.read_bytes())["restart_count"] == restart_count)
+    except (OSError, ValueError, KeyError):
+        return False

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import ssl
 import threading
 import time
-from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-STARTED_AT = datetime(2026, 5, 4, 12, 0, 0, 700_000, tzinfo=UTC).timestamp()
-FRESH, STALE = "2026-05-04T12:00:00Z", "2026-05-04T11:59:59Z"
+STARTED_AT = 1_777_896_000.7
+PODS = ["istiod-1-a", "istio-ingressgateway-2-b"]
 EVERYTHING = ["API server", "istiod", "istio-ingressgateway"]
 
 
@@ -29,12 +29,22 @@ def deployment(name: str, available: str = "True") -> dict[str, Any]:
     return {"metadata": {"name": name}, "status": {"conditions": [{"type": "Available", "status": available}]}}
 
 
-def pod(name: str, started_at: str = FRESH, ready: str = "True") -> dict[str, Any]:
-    running = {"state": {"running": {"startedAt": started_at}}}
+def pod(name: str, restarts: int = 0, ready: str = "True") -> dict[str, Any]:
     return {
-        "metadata": {"name": name},
-        "status": {"conditions": [{"type": "Ready", "status": ready}], "containerStatuses": [running]},
+        "metadata": {"name": name, "uid": f"uid-{name}"},
+        "status": {
+            "conditions": [{"type": "Ready", "status": ready}],
+            "containerStatuses": [{"name": "main", "restartCount": restarts}],
+        },
     }
+
+
+def note_start(home: Home, name: str, *, restarts: int = 0, seconds_after: float = 0.1) -> None:
+    """Write down the start of a container as the node does."""
+    note = home.pod(f"uid-{name}") / "processes" / "main.json"
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text(json.dumps({"restart_count": restarts}))
+    os.utime(note, (STARTED_AT + seconds_after, STARTED_AT + seconds_after))
 
 
 class Api:
@@ -43,7 +53,7 @@ class Api:
     def __init__(self) -> None:
         self.readyz = 200
         self.deployments = [deployment("istiod"), deployment("istio-ingressgateway")]
-        self.pods = [pod("istiod-1-a"), pod("istio-ingressgateway-2-b")]
+        self.pods = [pod(name) for name in PODS]
         self.tokens: set[str] = set()
 
     def answer(self, path: str) -> tuple[int, bytes]:
@@ -59,6 +69,8 @@ def home(tmp_path: Path) -> Home:
     home.create()
     certificates.ensure(home, ["127.0.0.1"])
     record.Record(record.RUNNING, 1, STARTED_AT, api_server="127.0.0.1").write(home)
+    for name in PODS:
+        note_start(home, name)
     return home
 
 
@@ -116,11 +128,10 @@ def test_a_server_that_is_not_ready_is_missing(home: Home, api: Api) -> None:
         ([deployment("istiod"), deployment("istio-ingressgateway", "False")], None),
         ([deployment("istiod")], None),
         (None, [pod("istiod-1-a"), pod("istio-ingressgateway-2-b", ready="False")]),
-        (None, [pod("istiod-1-a"), pod("istio-ingressgateway-2-b", started_at=STALE)]),
-        (None, [pod("istiod-1-a"), {"metadata": {"name": "istio-ingressgateway-2-b"}}]),
+        (None, [pod("istiod-1-a"), {"metadata": {"name": "istio-ingressgateway-2-b", "uid": "x"}}]),
         (None, [pod("istiod-1-a")]),
     ],
-    ids=["not available", "no deployment", "not ready", "runs since last time", "no status yet", "no pod"],
+    ids=["not available", "no deployment", "not ready", "no status yet", "no pod"],
 )
 def test_a_deployment_that_is_not_there_yet_is_missing(
     home: Home, api: Api, deployments: list[dict[str, Any]] | None, pods: list[dict[str, Any]] | None
@@ -128,6 +139,18 @@ def test_a_deployment_that_is_not_there_yet_is_missing(
     api.deployments = api.deployments if deployments is None else deployments
     api.pods = api.pods if pods is None else pods
     assert readiness.missing(home) == ["istio-ingressgateway"]
+
+
+def test_a_pod_of_last_time_is_missing_until_its_process_is_started_again(home: Home, api: Api) -> None:
+    note_start(home, PODS[1], seconds_after=-0.1)
+    assert readiness.missing(home) == ["istio-ingressgateway"]
+
+
+def test_a_pod_is_missing_as_long_as_the_api_tells_of_its_last_run(home: Home, api: Api) -> None:
+    note_start(home, PODS[1], restarts=1)
+    assert readiness.missing(home) == ["istio-ingressgateway"]
+    api.pods = [pod(PODS[0]), pod(PODS[1], restarts=1)]
+    assert readiness.missing(home) == []
 
 
 def test_wait_tells_what_became_ready_in_that_order(home: Home, api: Api) -> None:

