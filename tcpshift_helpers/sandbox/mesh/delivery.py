@@ -111,8 +111,14 @@ class Delivery:
         return Outcome() if all(states) else Outcome(tuple(await self._reasons()))
 
     def again(self) -> None:
-        """Have the next `deliver` write everything anew: to a restarted Envoy, or after a refusal time may mend."""
+        """Have the next `deliver` write everything anew: after a refusal that time may mend."""
         self._anew = True
+
+    def restarted(self) -> None:
+        """Envoy is another process now: have the next `deliver` hear what that one says."""
+        self._anew = True
+        for file in (self._listeners, self._clusters):
+            file.refusals_before = 0
 
     async def _start(self) -> None:
         """Note how many refusals a running Envoy counts already (istiod may be younger than it)."""
@@ -163,8 +169,9 @@ class Delivery:
             state = await self._state()
             if state is not None:
                 update = file.update_of(state)
-                # A smaller count is that of another Envoy process, which counts from zero.
-                file.refusals_before = min(file.refusals_before, update.rejected)
+                if update.rejected < file.refusals_before:
+                    # Another Envoy process: it counts from zero.
+                    file.refusals_before = 0
                 if update.version == file.version:
                     file.taken = True
                 elif update.rejected > file.refusals_before and suspected:

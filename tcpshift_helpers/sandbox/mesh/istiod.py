@@ -187,7 +187,7 @@ class Connection:
         """Bring the proxy to this configuration; a delivery under way is given up for it."""
         if restarts != self._restarts:
             self._restarts = restarts
-            self._delivery.again()
+            self._delivery.restarted()
         elif configuration == self._wanted:
             return
         self._wanted = configuration

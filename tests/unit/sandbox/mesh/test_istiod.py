@@ -26,6 +26,7 @@ class Api:
     def __init__(self) -> None:
         self.objects: dict[str, dict[api.Key, Obj]] = {plural: {} for plural in PLURALS.values()}
         self.is_away = False
+        self.told: list[str] = []
         self._watchers: list[tuple[str, asyncio.Queue[tuple[str, Obj] | None]]] = []
 
     def put(self, obj: Obj) -> Obj:
@@ -85,6 +86,7 @@ class Api:
         old = self.objects[resource.plural].get((namespace, name))
         if old is None:
             raise api.ApiError(404, "NotFound", name)
+        self.told.append(patch["status"]["conditions"][-1]["status"])
         return self.put({**old, **patch})
 
     async def create(self, resource: api.Resource, obj: Obj) -> Obj:
@@ -124,6 +126,7 @@ async def test_applied_objects_come_into_force_and_say_so(mesh: Mesh, istio: Ist
     async with ControlPlane(mesh) as plane:
         for obj in istio({"v1": None}):
             plane.api.put(obj)
+            await asyncio.sleep(0.01)  # as requests come: one is looked at before the next
         for kind, name in (
             ("VirtualService", "tcp-echo"),
             ("Gateway", "tcp-echo-gateway"),
@@ -133,6 +136,8 @@ async def test_applied_objects_come_into_force_and_say_so(mesh: Mesh, istio: Ist
             assert found["message"] == "1/1 proxies up to date."
         assert await mesh.probe() == "one"
         assert plane.istiod.is_ready
+        # Not "no proxy uses it" in between, while the others were not there yet.
+        assert set(plane.api.told) == {"True"}
 
 
 async def test_write_to_new_split_takes_milliseconds(mesh: Mesh, istio: Istio) -> None:
