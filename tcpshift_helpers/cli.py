@@ -8,6 +8,7 @@ It holds no logic that a notebook could want.
 from __future__ import annotations
 
 import json
+import math
 import signal
 import sys
 import time
@@ -180,6 +181,69 @@ def doctor(as_json: _Json = False) -> None:
         typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     if not all(finding.ok for finding in findings):
         raise typer.Exit(EXIT_ERROR)
+
+
+@app.command(
+    epilog="Exit codes: 0 every probe was answered, and fits the weights · 1 it does not, or an error · 2 wrong usage · 130 interrupted."
+)
+def probe(  # noqa: PLR0917 (the options of a command line)
+    host: Annotated[str | None, typer.Argument(help="Default: the sandbox's ingress gateway.")] = None,
+    port: Annotated[int, typer.Argument(min=1, max=65535)] = 31400,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many probes.")] = 10,
+    at_once: Annotated[int, typer.Option(min=1, help="How many connections at the same time.")] = 1,
+    timeout: Annotated[float, typer.Option(help="Seconds for each probe.")] = 5.0,
+    weights: Annotated[str, typer.Option(help="Judge the answers by these weights, such as v1=80,v2=20.")] = "",
+    show_lines: Annotated[bool, typer.Option("--lines", help="Print each answer, as nc would.")] = False,
+    as_json: _Json = False,
+) -> None:
+    """Open connections to the gateway, send a line on each, and count who answers."""
+    expected = _parse_weights(weights)
+    if host is None:
+        host = _gateway_host()
+    from tcpshift_helpers import distribution, netcat  # noqa: PLC0415 (pandas and scipy: a second)
+
+    frame = netcat.probe(host, port, count, at_once=at_once, timeout_seconds=timeout, progress=not as_json)
+    counted = distribution.counts(frame)
+    verdict = distribution.verdict(counted, expected) if expected else None
+    if as_json:
+        judged = asdict(verdict) if verdict else None
+        report = {"host": host, "port": port, **asdict(counted), "verdict": judged}
+        typer.echo(json.dumps(report | {"median_latency_ms": _finite(frame["latency_ms"].median())}, indent=2))
+    else:
+        if show_lines:
+            netcat.lines(frame)
+        typer.echo(f"{host}:{port}: {counted}")
+        if verdict:
+            typer.echo(str(verdict))
+    if frame.attrs["interrupted"]:
+        raise typer.Exit(EXIT_INTERRUPTED)
+    if counted.failed or (verdict and verdict.word == distribution.FAIL):
+        raise typer.Exit(EXIT_ERROR)
+
+
+def _parse_weights(text: str) -> dict[str, int]:
+    try:
+        return {
+            name.strip(): int(weight) for name, _, weight in (part.partition("=") for part in text.split(",") if part)
+        }
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not of the form v1=80,v2=20", param_hint="--weights") from None
+
+
+def _gateway_host() -> str:
+    from tcpshift_helpers.sandbox import supervisor  # noqa: PLC0415
+
+    gateway = supervisor.status(_home()).gateway
+    if gateway is None:
+        raise SandboxError(
+            "The sandbox is down, so there is no gateway to probe. Start it (tcpshift up), or name a host."
+        )
+    return gateway.rpartition(":")[0]
+
+
+def _finite(number: float) -> float | None:
+    """JSON has no NaN."""
+    return None if math.isnan(number) else round(number, 3)
 
 
 def _home() -> Home:

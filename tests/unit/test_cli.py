@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
 import signal
+import socket
+import socketserver
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +22,7 @@ from tcpshift_helpers.sandbox import supervisor
 from tcpshift_helpers.sandbox.supervisor import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 COMMANDS = ["up", "down", "status", "reset", "kubeconfig", "lab", "doctor", "probe"]
@@ -234,6 +238,55 @@ def test_lab_on_a_named_context_starts_no_sandbox(
     monkeypatch.setattr(lab, "run", run)
     monkeypatch.setattr(supervisor, "start", lambda *_, **__: pytest.fail("the sandbox was started"))
     assert tcpshift("lab", "--context", "my-cluster")[0] == 0
+
+
+def test_probe_without_a_sandbox_says_what_to_do(tcpshift: Callable[..., tuple[int, str, str]]) -> None:
+    code, out, err = tcpshift("probe")
+    assert (code, out) == (1, "")
+    assert "Start it (tcpshift up), or name a host." in err
+
+
+def test_probe_with_nothing_listening_counts_failures_with_their_reason(
+    tcpshift: Callable[..., tuple[int, str, str]],
+) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))  # Bound but not listening: refused, and nobody else gets the port.
+        port = holder.getsockname()[1]
+        code, out, _ = tcpshift("probe", "127.0.0.1", str(port), "--count", "3")
+        assert code == 1
+        assert out.startswith(f"127.0.0.1:{port}: 3 failed (refused")
+        report = json.loads(tcpshift("probe", "127.0.0.1", str(port), "-n", "3", "--json")[1])
+    assert report["median_latency_ms"] is None
+    assert sum(report["failures"].values()) == 3
+
+
+def test_probe_counts_answers_and_judges_them_by_weights(tcpshift: Callable[..., tuple[int, str, str]]) -> None:
+    with echo_server(b"one") as port:
+        where = ("probe", "127.0.0.1", str(port))
+        code, out, _ = tcpshift(*where, "--count", "5", "--lines")
+        assert (code, len(out.splitlines())) == (0, 6)
+        assert out.endswith(f"127.0.0.1:{port}: 5 one\n")
+        code, out, _ = tcpshift(*where, "--weights", "v1=0,v2=100", "--json")
+        assert (code, json.loads(out)["verdict"]["word"]) == (1, "FAIL")
+        assert tcpshift(*where, "--weights", "v1=100,v2=0")[0] == 0
+        assert tcpshift(*where, "--weights", "v1")[0] == 2
+
+
+@contextlib.contextmanager
+def echo_server(prefix: bytes) -> Iterator[int]:
+    """Answers each line as tcp-echo does; gives its port."""
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            for line in self.rfile:
+                self.wfile.write(prefix + b" " + line)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
 
 
 def test_commands_start_without_the_notebook_libraries() -> None:
