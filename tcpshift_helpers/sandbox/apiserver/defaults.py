@@ -22,13 +22,14 @@ Object = dict[str, Any]
 _TEXT_LISTS = frozenset(
     {"args", "command", "finalizers", "addresses", "externalIPs", "clusterIPs", "values", "podCIDRs"}
 )
+_MAPS = frozenset({"labels", "annotations", "matchLabels", "nodeSelector", "data", "binaryData", "limits", "requests"})
 
 
 def apply_defaults(resource_type: ResourceType, obj: Object) -> Object:
     """A copy of the object with its kind's defaults filled in. Doing it twice changes nothing more."""
     if is_custom(resource_type):
         return {key: _without_null_fields(value) for key, value in obj.items() if value is not None}
-    obj = {key: _with_zero_values(value, key) for key, value in obj.items()}
+    obj = _as_decoded(obj, "")
     fill = _BY_KIND.get((resource_type.group, resource_type.kind))
     if fill is not None:
         fill(obj)
@@ -42,14 +43,19 @@ def _without_null_fields(value: Any) -> Any:
     return [_without_null_fields(item) for item in value] if isinstance(value, list) else value
 
 
-def _with_zero_values(value: Any, key: str) -> Any:
-    """A copy in which an element of a list that is null is what Go decodes it to: nothing of its type."""
+def _as_decoded(value: Any, key: str) -> Any:
+    """A copy without empty lists and maps, which are not kept; a null in a list is nothing of the list's type."""
     if isinstance(value, dict):
-        return {name: _with_zero_values(item, name) for name, item in value.items()}
+        members = {name: _as_decoded(item, name) for name, item in value.items()}
+        return {name: item for name, item in members.items() if not _is_left_out(name, item)}
     if not isinstance(value, list):
         return value
     zero: Any = "" if key in _TEXT_LISTS or any(isinstance(item, str) for item in value) else {}
-    return [copy.copy(zero) if item is None else _with_zero_values(item, key) for item in value]
+    return [copy.copy(zero) if item is None else _as_decoded(item, key) for item in value]
+
+
+def _is_left_out(key: str, value: Any) -> bool:
+    return value == [] or (value == {} and key in _MAPS)
 
 
 def _fill(target: Object, **defaults: Any) -> None:
@@ -214,6 +220,8 @@ def _replica_set(replica_set: Object) -> None:
 
 def _service(service: Object) -> None:
     spec = _child(service, "spec")
+    if not spec.get("selector"):
+        spec.pop("selector", None)
     _fill(spec, type="ClusterIP", sessionAffinity="None")
     for port in _objects(spec, "ports"):
         _fill(port, protocol="TCP", targetPort=port.get("port"))
