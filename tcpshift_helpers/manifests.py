@@ -212,3 +212,13 @@ def _what(value: object) -> str:
     if isinstance(value, list):
         return "a list"
     return "a single value" if len(str(value)) > 40 else repr(value)
+
+
+class Injected(list["Object"]):
+    """Objects with sidecars put in; a notebook shows nothing for it until it is printed."""
+
+    def _ipython_display_(self) -> None:
+        """Nothing: the YAML of a sidecar is long. `print` shows it."""
+
+    def __str__(self) -> str:
+        return "---\n".join(to_yaml(obj) for obj in self)
