@@ -38,7 +38,7 @@ def course_folder(current: Path) -> Path:
     if in_repository.is_dir() and (_PACKAGE.parent / "pyproject.toml").exists():
         return in_repository
     packaged, copy = _PACKAGE / "_course", current / COPY_NAME
-    if not packaged.is_dir():
+    if not (packaged / "notebooks").is_dir():
         raise TcpShiftError(
             f"The course is missing from {_PACKAGE}. Install the package again: python -m pip install --force-reinstall tcpshift"
         )
