@@ -192,6 +192,33 @@ def test_create_and_config_map(kubectl):
     assert kubectl("describe", "configmap", "c").startswith("Name:         c\n")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("secret generic s --from-literal=a=b", "secret/s created\n"),
+        ("deployment d --image=nginx --replicas=0 --port=80", "deployment.apps/d created\n"),
+        ("service clusterip s --tcp=80:8080", "service/s created\n"),
+        ("serviceaccount s", "serviceaccount/s created\n"),
+    ],
+)
+def test_create_sends_protobuf(kubectl, arguments, said):
+    assert kubectl("create", *arguments.split()) == said
+
+
+def test_what_protobuf_brings(kubectl):
+    kubectl("create", "deployment", "d", "--image=nginx", "--replicas=0", "--port=80")
+    spec = json.loads(kubectl("get", "deployment", "d", "-o", "json"))["spec"]
+    assert (spec["replicas"], spec["selector"]) == (0, {"matchLabels": {"app": "d"}})
+    container = spec["template"]["spec"]["containers"][0]
+    assert (container["name"], container["image"]) == ("nginx", "nginx")
+    assert container["ports"] == [{"containerPort": 80, "protocol": "TCP"}]
+    kubectl("create", "service", "clusterip", "s", "--tcp=80:8080")
+    (port,) = json.loads(kubectl("get", "service", "s", "-o", "json"))["spec"]["ports"]
+    assert port == {"name": "80-8080", "port": 80, "protocol": "TCP", "targetPort": 8080}
+    kubectl("create", "secret", "generic", "x", "--from-literal=a=b")
+    assert kubectl("get", "secret", "x", "-o", "jsonpath={.data.a}") == "Yg=="
+
+
 def test_api_resources(kubectl):
     rows = [line.split() for line in kubectl("api-resources", "--no-headers", "--api-group=apps").splitlines()]
     assert ["deployments", "deploy", "apps/v1", "true", "Deployment"] in rows

@@ -50,10 +50,10 @@ def validate(
     """Ask each plug-in.
 
     Raises:
-        StatusError: 400, one refused.
+        StatusError: 400 without a reason (the webhook gives none), one refused.
     """
     for plugin in plugins:
         denial = plugin.validate(operation, resource, obj, old)
         if denial is not None:
             message = f'admission webhook "{plugin.name}" denied the request: {denial}'
-            raise StatusError(400, "BadRequest", message)
+            raise StatusError(400, "", message)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from tcpshift_helpers.sandbox.apiserver import validation
+from tcpshift_helpers.sandbox.apiserver import protobuf, validation
 from tcpshift_helpers.sandbox.apiserver.decoding import decode
 from tcpshift_helpers.sandbox.apiserver.go_values import compact_json, quoted
 from tcpshift_helpers.sandbox.apiserver.status import StatusError, bad_request
@@ -45,7 +45,7 @@ class Codec:
         Raises:
             StatusError: 400, 415 or 422: it cannot be read, is of another kind, or is refused by strict validation.
         """
-        obj, duplicates = decode(body, content_type, resource.kind)
+        obj, duplicates = _read(body, content_type, resource.kind, protobuf_spoken=not is_custom(resource))
         self._check_kind(obj, body, resource, version)
         return self.judge(obj, resource, version, field_validation, duplicates)
 
@@ -55,8 +55,7 @@ class Codec:
         Raises:
             StatusError: 400 or 415.
         """
-        obj, _ = decode(body, content_type or "application/json")
-        return obj
+        return _read(body, content_type, "", protobuf_spoken=True)[0]
 
     def judge(
         self,
@@ -98,6 +97,12 @@ class Codec:
         else:
             why = f'no kind "{kind}" is registered for version "{api_version}" in scheme "pkg/runtime/scheme.go:110"'
         raise bad_request(f'{kind} in version "{version}" cannot be handled as a {resource.kind}: {why}')
+
+
+def _read(body: bytes, content_type: str, kind: str, *, protobuf_spoken: bool) -> tuple[Object, list[str]]:
+    if protobuf_spoken and content_type.partition(";")[0].strip() == protobuf.MEDIA_TYPE:
+        return protobuf.decode(body), []
+    return decode(body, content_type, kind)
 
 
 def _check_custom_kind(obj: Object, body: bytes, resource: ResourceType, expected: str) -> None:

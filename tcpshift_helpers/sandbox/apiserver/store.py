@@ -20,14 +20,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEPT_CHANGES = 4096
+KEPT_BYTES = 32 * 1024 * 1024
 _TRIM_EVERY = 256
+_TRIM_AFTER_BYTES = 8 * 1024 * 1024
+_LAYOUT = 2
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
   resource TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, object TEXT NOT NULL,
   PRIMARY KEY (resource, namespace, name)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS changes (
   revision INTEGER PRIMARY KEY, type TEXT NOT NULL, resource TEXT NOT NULL, namespace TEXT NOT NULL,
-  object TEXT NOT NULL, previous TEXT);
+  object TEXT NOT NULL, previous TEXT, size INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS changes_by_resource ON changes (resource, revision);
 """
 
@@ -84,13 +87,28 @@ class Store:
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute("PRAGMA synchronous=NORMAL")
         self._database.execute("PRAGMA cache_size=-1024")
-        self._database.executescript(_SCHEMA)
+        self._prepare()
         (newest,) = self._database.execute("SELECT max(revision) FROM changes").fetchone()
         self.revision: int = newest or 0
         (oldest,) = self._database.execute("SELECT min(revision) FROM changes").fetchone()
         self._forgotten_before_start = (oldest or 1) - 1
         self._forgotten: dict[str, int] = {}
+        self._bytes_since_trim = 0
         self._listeners: list[Callable[[str], None]] = []
+
+    def _prepare(self) -> None:
+        """Make the tables; of another layout's database keep the objects and the version, not the history."""
+        (layout,) = self._database.execute("PRAGMA user_version").fetchone()
+        if layout == _LAYOUT:
+            return
+        newest = None
+        if self._database.execute("SELECT 1 FROM sqlite_master WHERE name='changes'").fetchone():
+            (newest,) = self._database.execute("SELECT max(revision) FROM changes").fetchone()
+            self._database.execute("DROP TABLE changes")
+        self._database.executescript(_SCHEMA)
+        if newest:
+            self._database.execute("INSERT INTO changes VALUES (?,'MODIFIED','','','',NULL,0)", (newest,))
+        self._database.execute(f"PRAGMA user_version={_LAYOUT}")
 
     def close(self) -> None:
         """Checkpoint and release the database."""
@@ -173,21 +191,33 @@ class Store:
         database.execute("BEGIN IMMEDIATE")
         try:
             database.execute(statement, values)
-            database.execute(
-                "INSERT INTO changes VALUES (?,?,?,?,?,?)",
-                (change.revision, change.type, key.resource, key.namespace, change.text, change.previous_text),
-            )
-            forgotten = self._trim(change.revision - KEPT_CHANGES) if change.revision % _TRIM_EVERY == 0 else {}
+            size = len(change.text) + len(change.previous_text or "")
+            row = (change.revision, change.type, key.resource, key.namespace, change.text, change.previous_text, size)
+            database.execute("INSERT INTO changes VALUES (?,?,?,?,?,?,?)", row)
+            forgotten = self._trim_if_due(change.revision, size)
             database.execute("COMMIT")
         except BaseException:
-            database.execute("ROLLBACK")
+            if database.in_transaction:  # SQLite has rolled back by itself when the disk is full
+                database.execute("ROLLBACK")
             raise
         self.revision = change.revision
         self._forgotten.update(forgotten)
         for listener in self._listeners:
             listener(key.resource)
 
-    def _trim(self, up_to: int) -> dict[str, int]:
+    def _trim_if_due(self, revision: int, size: int) -> dict[str, int]:
+        self._bytes_since_trim += size
+        if revision % _TRIM_EVERY and self._bytes_since_trim < _TRIM_AFTER_BYTES:
+            return {}
+        self._bytes_since_trim = 0
+        return self._trim(revision)
+
+    def _trim(self, newest: int) -> dict[str, int]:
+        """Forget what is more than enough; the newest change always stays, for it carries the version."""
+        running = "SELECT revision, sum(size) OVER (ORDER BY revision DESC) AS total FROM changes"
+        query = f"SELECT max(revision) FROM ({running}) WHERE total > ?"  # noqa: S608 (no input in it)
+        (too_big,) = self._database.execute(query, (KEPT_BYTES,)).fetchone()
+        up_to = min(max(newest - KEPT_CHANGES, too_big or 0), newest - 1)
         query = "SELECT resource, max(revision) FROM changes WHERE revision<=? GROUP BY resource"
         forgotten = dict(self._database.execute(query, (up_to,)).fetchall())
         self._database.execute("DELETE FROM changes WHERE revision<=?", (up_to,))

@@ -30,14 +30,19 @@ from tcpshift_helpers.sandbox.apiserver.status import StatusError
         ("/api/v1/namespaces/a/pods/b/proxy/x/y", ResourcePath("", "v1", "pods", "a", "b", "proxy/x/y")),
         ("/api/v1/watch/namespaces/a/pods", ResourcePath("", "v1", "pods", "a", watch=True)),
         ("/apis/apps/v1/deployments", ResourcePath("apps", "v1", "deployments")),
-        ("/apis/apps/v1/namespaces/a/deployments/b/scale", ResourcePath("apps", "v1", "deployments", "a", "b", "scale")),
+        (
+            "/apis/apps/v1/namespaces/a/deployments/b/scale",
+            ResourcePath("apps", "v1", "deployments", "a", "b", "scale"),
+        ),
     ],
 )
 def test_resource_paths(path, expected):
     assert parse_path(path) == expected
 
 
-@pytest.mark.parametrize("path", ["/", "/api", "/api/v1", "/apis", "/apis/apps", "/apis/apps/v1", "/healthz", "/openapi/v3"])
+@pytest.mark.parametrize(
+    "path", ["/", "/api", "/api/v1", "/apis", "/apis/apps", "/apis/apps/v1", "/healthz", "/openapi/v3"]
+)
 def test_other_paths(path):
     assert parse_path(path) is None
 

@@ -29,7 +29,10 @@ class Denying:
     def mutate(self, operation, resource, obj, namespace_labels):
         if not resource.namespaced:
             return obj
-        labels = {**obj["metadata"].get("labels", {}), "seen": f"{operation}-{resource.plural}-{'-'.join(namespace_labels.values())}"}
+        labels = {
+            **obj["metadata"].get("labels", {}),
+            "seen": f"{operation}-{resource.plural}-{'-'.join(namespace_labels.values())}",
+        }
         return {**obj, "metadata": {**obj["metadata"], "labels": labels}}
 
     def validate(self, operation, resource, obj, old):
@@ -143,7 +146,11 @@ async def test_a_mistake_of_ours_is_a_status_too(client, monkeypatch):
     monkeypatch.setattr("tcpshift_helpers.sandbox.apiserver.registry.Registry.get", broken)
     async with client.get(f"{CONFIG_MAPS}/a") as answer:
         body = await answer.json()
-    assert (answer.status, body["reason"], body["message"]) == (500, "InternalError", "Internal error occurred: KeyError: 'oops'")
+    assert (answer.status, body["reason"], body["message"]) == (
+        500,
+        "InternalError",
+        "Internal error occurred: KeyError: 'oops'",
+    )
 
 
 @pytest.fixture

@@ -57,7 +57,9 @@ def test_external_name_has_none():
 
 
 def test_update_keeps_what_it_leaves_out():
-    old = service(clusterIP=ADDRESSES[0], clusterIPs=[ADDRESSES[0]], type="NodePort", ports=[{"port": 80, "nodePort": 30005}])
+    old = service(
+        clusterIP=ADDRESSES[0], clusterIPs=[ADDRESSES[0]], type="NodePort", ports=[{"port": 80, "nodePort": 30005}]
+    )
     new = service(type="NodePort")
     keep_allocated(new, old)
     assert (new["spec"]["clusterIP"], new["spec"]["ports"][0]["nodePort"]) == (ADDRESSES[0], 30005)

@@ -98,6 +98,20 @@ def test_history_is_trimmed_and_says_how_far_back_it_reaches(path, monkeypatch):
     store.close()
 
 
+def test_history_of_big_objects_is_short(path, monkeypatch):
+    monkeypatch.setattr(module, "KEPT_BYTES", 100_000)
+    monkeypatch.setattr(module, "_TRIM_AFTER_BYTES", 50_000)
+    store = Store(path)
+    for number in range(20):
+        store.put(A, obj(n=number, filler="x" * 10_000))
+    kept = store.changes("pods", store.oldest_watchable("pods"))
+    assert 1 <= sum(len(change.text) + len(change.previous_text or "") for change in kept) <= 150_000
+    store.put(A, obj(filler="x" * 200_000))
+    assert [change.revision for change in store.changes("pods", store.oldest_watchable("pods"))] == [21]
+    assert store.revision == 21
+    store.close()
+
+
 def test_failed_write_leaves_no_trace(store, monkeypatch):
     store.put(A, obj())
     monkeypatch.setattr(store, "_trim", lambda _: 1 / 0)
@@ -119,3 +133,18 @@ def test_second_process_is_kept_out(store, path):
     store.put(A, obj())
     with pytest.raises(sqlite3.OperationalError, match="locked"):
         Store(path, wait_seconds=0.1)
+
+
+def test_database_of_another_layout_keeps_objects_and_version(path):
+    store = Store(path)
+    for number in range(3):
+        store.put(A, obj(n=number))
+    store.close()
+    database = sqlite3.connect(path)
+    database.executescript("ALTER TABLE changes DROP COLUMN size; PRAGMA user_version=0")
+    database.close()
+    again = Store(path)
+    assert (again.revision, again.get(A)["n"], again.oldest_watchable("pods")) == (3, 2, 2)
+    assert again.put(A, obj(n=9))["metadata"]["resourceVersion"] == "4"
+    assert [change.revision for change in again.changes("pods", 2)] == [4]
+    again.close()
