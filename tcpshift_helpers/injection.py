@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 INJECT_LABEL = "sidecar.istio.io/inject"
 STATUS_ANNOTATION = "sidecar.istio.io/status"
+_HASH_LABEL = "pod-template-hash"
+_HASH = "bcdfg24578"
+_NO_UID = "00000000-0000-0000-0000-000000000000"
 _WORKLOADS = {"Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "ReplicationController"}
 
 
@@ -43,7 +46,8 @@ def kube_inject(
             result = _injected(cluster, obj, obj["metadata"].get("namespace"))
         elif obj["kind"] in _WORKLOADS:
             template = {"metadata": {}, **result["spec"]["template"]}
-            result["spec"]["template"] = _injected(cluster, template, obj["metadata"].get("namespace"))
+            owner = (obj["apiVersion"], obj["kind"], obj["metadata"]["name"])
+            result["spec"]["template"] = _injected(cluster, template, obj["metadata"].get("namespace"), owner)
         injected.append(result)
     return injected
 
@@ -84,8 +88,14 @@ def merged(original: Any, addition: Any) -> Any:
     return copy.deepcopy(addition)
 
 
-def _injected(cluster: Cluster, template: Object, namespace: str | None) -> Object:
-    plain, with_sidecar = (_dry_run(cluster, template, namespace, answer) for answer in ("false", "true"))
+def _injected(
+    cluster: Cluster, template: Object, namespace: str | None, owner: tuple[str, str, str] | None = None
+) -> Object:
+    path = cluster.api.resource_named("pods").path(namespace or cluster.namespace)
+    plain, with_sidecar = (
+        cluster.api.request("POST", path, query={"dryRun": "All"}, body=_pod(template, owner, inject))
+        for inject in ("false", "true")
+    )
     if STATUS_ANNOTATION not in (with_sidecar["metadata"].get("annotations") or {}):
         raise ProfileError(
             "Nothing in this cluster injected a sidecar: istiod is not running, or its webhook does not select this namespace.\n"
@@ -93,36 +103,47 @@ def _injected(cluster: Cluster, template: Object, namespace: str | None) -> Obje
         )
     for pod in (plain, with_sidecar):
         pod["metadata"] = {key: pod["metadata"].get(key) or {} for key in ("labels", "annotations")}
-        pod["metadata"]["labels"].pop(INJECT_LABEL, None)
+        for label in (INJECT_LABEL, _HASH_LABEL):
+            pod["metadata"]["labels"].pop(label, None)
         pod.pop("status", None)
         _drop_tokens(pod["spec"])
     result: Object = merged(template, added(plain, with_sidecar))
     return result
 
 
-def _dry_run(cluster: Cluster, template: Object, namespace: str | None, inject: str) -> Object:
+def _pod(template: Object, owner: tuple[str, str, str] | None, inject: str) -> Object:
+    """The pod that a controller would make of this template."""
     metadata = template.get("metadata", {})
     labels = {**(metadata.get("labels") or {}), INJECT_LABEL: inject}
-    base = str(metadata.get("name") or labels.get("app") or "pod")
-    pod = {
+    own: Object = {"name": metadata.get("name", "pod")}
+    if owner is not None:
+        api_version, kind, name = owner
+        if kind == "Deployment":
+            # Injectors name the workload after the pod's owner, a ReplicaSet whose name ends in this hash.
+            kind, name = "ReplicaSet", f"{name}-{_HASH}"
+            labels[_HASH_LABEL] = _HASH
+        reference = {"apiVersion": api_version, "kind": kind, "name": name, "uid": _NO_UID, "controller": True}
+        own = {"generateName": f"{name}-", "ownerReferences": [reference]}
+    return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"generateName": f"{base}-", "labels": labels, "annotations": metadata.get("annotations") or {}},
+        "metadata": {**own, "labels": labels, "annotations": metadata.get("annotations") or {}},
         "spec": template["spec"],
     }
-    path = cluster.api.resource_named("pods").path(namespace or cluster.namespace)
-    created: Object = cluster.api.request("POST", path, query={"dryRun": "All"}, body=pod)
-    return created
 
 
 def _drop_tokens(spec: Object) -> None:
     # The service account's token volume has a random name in each pod; the API server adds it by itself.
-    def kept(items: list[Any] | None) -> list[Any]:
-        return [item for item in items or [] if not str(item.get("name", "")).startswith("kube-api-access-")]
+    def drop(holder: Object, key: str) -> None:
+        kept = [
+            item for item in holder.pop(key, None) or [] if not str(item.get("name", "")).startswith("kube-api-access-")
+        ]
+        if kept:
+            holder[key] = kept
 
-    spec["volumes"] = kept(spec.get("volumes"))
+    drop(spec, "volumes")
     for container in [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]:
-        container["volumeMounts"] = kept(container.get("volumeMounts"))
+        drop(container, "volumeMounts")
 
 
 def _has_names(items: Any) -> bool:
