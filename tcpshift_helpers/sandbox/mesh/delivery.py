@@ -100,7 +100,8 @@ class Delivery:
             if anew or both != self._clusters.resources:
                 added = both.keys() - self._clusters.resources.keys()
                 self._write(self._clusters, both)
-                if added & set(_referred_clusters(wanted.listeners.values())):
+                # An Envoy that has yet to start reads clusters first by itself.
+                if added & set(_referred_clusters(wanted.listeners.values())) and await self._state() is not None:
                     await self._clusters_taken()
             self._write(self._listeners, wanted.listeners)
         if wanted.clusters != self._clusters.resources and await self._settled(self._listeners):

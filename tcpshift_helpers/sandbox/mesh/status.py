@@ -123,13 +123,20 @@ def patch(obj: Obj, wanted: Verdict, now: str) -> dict[str, Any] | None:
     return {"status": {"conditions": [*others, new], "observedGeneration": wanted.observed_generation}}
 
 
-def event(obj: Obj, wanted: Verdict, now: str) -> dict[str, Any]:
-    """The Event that tells of a refusal."""
+def event(obj: Obj, wanted: Verdict, now: str, suffix: str) -> dict[str, Any]:
+    """The Event that tells of a refusal.
+
+    Args:
+        obj: the object it is about.
+        wanted: the condition that says so.
+        now: RFC 3339 time.
+        suffix: makes the Event's name one of its own, as client-go does with the time in nanoseconds.
+    """
     metadata = obj["metadata"]
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"generateName": f"{metadata['name']}.", "namespace": metadata["namespace"]},
+        "metadata": {"name": f"{metadata['name']}.{suffix}", "namespace": metadata["namespace"]},
         "involvedObject": {
             "apiVersion": obj["apiVersion"],
             "kind": obj["kind"],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -91,10 +92,10 @@ class StatusWriter:
                 self._told.pop(key, None)
             elif self._told.get(key) != found.message:
                 self._told[key] = found.message
-                await self._client.create(api.EVENTS, status.event(obj, found, now))
+                await self._client.create(api.EVENTS, status.event(obj, found, now, f"{time.time_ns():x}"))
         except api.ApiError as error:
             if error.code >= 500:
                 raise api.UnreachableError(str(error)) from error
             # Deleted or changed meanwhile: the next event brings it here again.
             if error.code not in (404, 409):
-                log.warning("cannot write the status of %s: %s", "/".join(key), error)
+                log.warning("cannot tell how %s fares: %s", "/".join(key), error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import statistics
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -91,8 +92,8 @@ class Api:
 
     async def create(self, resource: api.Resource, obj: Obj) -> Obj:
         self._answer()
-        name = f"{obj['metadata']['generateName']}{len(self.objects[resource.plural])}"
-        return self.put({**obj, "metadata": {**obj["metadata"], "name": name}})
+        assert re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", obj["metadata"]["name"])
+        return self.put(obj)
 
 
 class ControlPlane:

@@ -95,7 +95,8 @@ def test_patch_only_what_changed_and_keeps_the_rest() -> None:
 
 
 def test_event_is_about_the_object() -> None:
-    made = event(vs(), Verdict("False", "ConfigRejected", "x" * 5000, 2), "2026-01-01T00:00:00Z")
+    made = event(vs(), Verdict("False", "ConfigRejected", "x" * 5000, 2), "2026-01-01T00:00:00Z", "1a2b")
+    assert made["metadata"] == {"name": "tcp-echo.1a2b", "namespace": "default"}
     assert made["type"] == "Warning"
     assert made["reason"] == "ConfigRejected"
     assert made["involvedObject"]["kind"] == "VirtualService"
