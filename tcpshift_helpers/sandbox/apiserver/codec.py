@@ -11,11 +11,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from tcpshift_helpers.sandbox.apiserver import protobuf, validation
+from tcpshift_helpers.sandbox.apiserver import protobuf
 from tcpshift_helpers.sandbox.apiserver.decoding import decode
 from tcpshift_helpers.sandbox.apiserver.go_values import compact_json, quoted
 from tcpshift_helpers.sandbox.apiserver.status import StatusError, bad_request
 from tcpshift_helpers.sandbox.apiserver.strategy import is_custom
+from tcpshift_helpers.sandbox.apiserver.validation import unknown_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,7 +69,7 @@ class Codec:
         """Judge the fields of a decoded object; as `decode`."""
         if not is_custom(resource):
             obj = _without_nulls(obj)
-        findings = [*(duplicates or []), *validation.unknown_fields(self._schemas, resource, version, obj)]
+        findings = [*(duplicates or []), *unknown_fields(self._schemas, resource, version, obj)]
         if findings and field_validation == "Strict":
             listed = ", ".join(findings)
             raise bad_request(

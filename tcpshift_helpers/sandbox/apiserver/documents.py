@@ -79,17 +79,18 @@ class Documents:
         return _json(document) if document else None
 
     def _openapi(self, path: str) -> web.Response | None:
-        from tcpshift_helpers.sandbox.apiserver import openapi  # noqa: PLC0415 (large; only kubectl apply and explain ask)
+        # Large, and only kubectl apply and explain ask.
+        from tcpshift_helpers.sandbox.apiserver.openapi import openapi_v3, openapi_v3_index  # noqa: PLC0415
 
         parts = path.strip("/").split("/")[2:]
         if not parts:
-            return _json(openapi.openapi_v3_index(self._resources))
+            return _json(openapi_v3_index(self._resources))
         group, version = ("", parts[1]) if parts[0] == "api" and len(parts) == 2 else ("", "")
         if parts[0] == "apis" and len(parts) == 3:
             group, version = parts[1], parts[2]
         if not version or discovery.api_resource_list(self._resources, group, version) is None:
             return None
-        text = encode(openapi.openapi_v3(group, version, self._resources, self._schemas))
+        text = encode(openapi_v3(group, version, self._resources, self._schemas))
         etag = '"' + hashlib.sha256(text.encode()).hexdigest().upper()[:32] + '"'
         return web.Response(text=text, content_type="application/json", headers={"ETag": etag})
 

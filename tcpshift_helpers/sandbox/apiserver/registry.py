@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tcpshift_helpers.sandbox.apiserver import admission as admission_chain
-from tcpshift_helpers.sandbox.apiserver import service_addresses, validation
+from tcpshift_helpers.sandbox.apiserver import service_addresses
 from tcpshift_helpers.sandbox.apiserver.defaults import apply_defaults
 from tcpshift_helpers.sandbox.apiserver.field_errors import FieldError, invalid
 from tcpshift_helpers.sandbox.apiserver.status import (
@@ -29,6 +29,7 @@ from tcpshift_helpers.sandbox.apiserver.status import (
 )
 from tcpshift_helpers.sandbox.apiserver.store import Key, Store
 from tcpshift_helpers.sandbox.apiserver.strategy import Strategy, same, strategy_for
+from tcpshift_helpers.sandbox.apiserver.validation import validate_create, validate_update
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -154,7 +155,7 @@ class Registry:
                 metadata.pop(field, None)
         strategy.prepare_for_create(obj)
         metadata["uid"], metadata["creationTimestamp"] = new_uid(), timestamp()
-        self._refuse(resource, metadata.get("name", ""), validation.validate_create(resource, obj))
+        self._refuse(resource, metadata.get("name", ""), validate_create(resource, obj))
         if self.store.get(target.key) is not None:
             raise already_exists(resource.group, resource.plural, target.name)
         self._allocate(target, obj)
@@ -205,7 +206,7 @@ class Registry:
             strategy.prepare_for_update(obj, old)
         if resource.group_resource == _SERVICES:
             service_addresses.keep_allocated(obj, old)
-        self._refuse(resource, target.name, validation.validate_update(resource, obj, old))
+        self._refuse(resource, target.name, validate_update(resource, obj, old))
         self._allocate(target, obj)
         admission_chain.validate(self._admission, "UPDATE", resource, obj, old)
         return self.save(target, obj, old, options), False
