@@ -12,12 +12,14 @@ import re
 from typing import Any
 
 import yaml
+from yaml.events import CollectionEndEvent, CollectionStartEvent, DocumentEndEvent
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 _BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser's complaints are worded as the server's
 
 _TRUE = frozenset({"y", "yes", "true", "on"})
-_FALSE = frozenset({"n", "no", "false", "off"})
+_MAX_DEPTH = 200
+_MAX_NODES = 1_000_000
 
 
 class _Loader(_BASE):  # type: ignore[misc]  # the base is chosen at run time
@@ -74,21 +76,63 @@ def load_first(body: bytes) -> tuple[Any, list[str]]:
     Raises:
         ValueError: `yaml: line N: ...`.
     """
-    loader = _Loader(body.decode(errors="replace"))
+    text = body.decode(errors="replace")
+    loader = None
     try:
+        _check_depth(text)
+        loader = _Loader(text)
         node = loader.get_node() if loader.check_node() else None
         if node is None:
             return None, []
-        value = loader.construct_document(node)
+        _expanded_size(node, {})
+        value = _with_text_keys(loader.construct_document(node))
     except yaml.YAMLError as error:
         raise ValueError(f"yaml: {_complaint(error)}") from None
     except (RecursionError, ValueError, OverflowError) as error:
         raise ValueError(f"yaml: {error}") from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
     duplicates = _duplicate_keys(node, set())
     told = ["\n  ".join(["yaml: unmarshal errors:", *duplicates])] if duplicates else []
-    return _with_text_keys(value), told
+    return value, told
+
+
+def _check_depth(text: str) -> None:
+    """Refuse deep nesting before nodes are made of it: libyaml's recursion would end the process."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, CollectionStartEvent):
+            depth += 1
+            if depth > _MAX_DEPTH:
+                raise ValueError(f"exceeded max depth of {_MAX_DEPTH}")
+        elif isinstance(event, CollectionEndEvent):
+            depth -= 1
+        elif isinstance(event, DocumentEndEvent):
+            return
+
+
+def _expanded_size(node: Node, sizes: dict[int, int]) -> int:
+    """How many nodes there are once aliases are written out.
+
+    Raises:
+        ValueError: too many, or an alias stands inside of what it names.
+    """
+    known = sizes.get(id(node))
+    if known is not None:
+        if known < 0:
+            raise ValueError("anchor value contains itself")
+        return known
+    sizes[id(node)] = -1
+    size = 1
+    if isinstance(node, MappingNode):
+        size += sum(_expanded_size(part, sizes) for pair in node.value for part in pair)
+    elif isinstance(node, SequenceNode):
+        size += sum(_expanded_size(item, sizes) for item in node.value)
+    if size > _MAX_NODES:
+        raise ValueError("document contains excessive aliasing")
+    sizes[id(node)] = size
+    return size
 
 
 def _complaint(error: yaml.YAMLError) -> str:
