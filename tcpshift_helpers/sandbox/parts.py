@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MAX_LOG_BYTES = 5_000_000
 
+_SIGKILL = 9  # signal.SIGKILL, which Windows lacks
+
 
 def command(part: str, *, until_stdin_closes: bool = True) -> list[str]:
     """The command line of one part. `-P` keeps a `json.py` in the learner's folder from being imported."""
@@ -70,7 +72,7 @@ class Part:
         name: such as `apiserver`; names its log, too.
         restarts: how often it was started again after it had ended by itself.
         quick_deaths: how many times in a row it ended within `SETTLED_SECONDS` of its start.
-        settled: whether it ever lived longer than that.
+        early_failures: how many of those were its own doing, before it ever lived longer than that.
     """
 
     SETTLED_SECONDS = 5.0
@@ -79,7 +81,8 @@ class Part:
         self.name = name
         self.restarts = 0
         self.quick_deaths = 0
-        self.settled = False
+        self.early_failures = 0
+        self._settled = False
         self._home = home
         self._words = words or command(name)
         self._process: subprocess.Popen[bytes] | None = None
@@ -124,8 +127,10 @@ class Part:
         self._last_exit, self._last_exit_at = describe_exit(return_code), time.time()
         if time.monotonic() - self._started_monotonic < self.SETTLED_SECONDS:
             self.quick_deaths += 1
+            # Killed from outside says nothing about whether it can work.
+            self.early_failures += not self._settled and return_code != -_SIGKILL
         else:
-            self.quick_deaths, self.settled = 1, True
+            self.quick_deaths, self.early_failures, self._settled = 1, 0, True
 
     def restart_delay_seconds(self) -> float:
         """How long to wait before the next start: none the first time, then doubling up to 10 s."""

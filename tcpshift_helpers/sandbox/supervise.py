@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 EXIT_FAILED = 1
 EXIT_ANOTHER_HOLDS_THE_LOCK = 3
-GIVE_UP_AFTER_QUICK_DEATHS = 4
+GIVE_UP_AFTER_EARLY_FAILURES = 4
 
 # Longest orderly stop of each part; the agent ends all pods in that time.
 _STOP_GRACE_SECONDS = {"agent": 12.0, "apiserver": 5.0}
@@ -115,10 +115,10 @@ class Supervisor:
     def _note_end(self, part: Part, return_code: int) -> None:
         part.ended(return_code)
         _log(f"{part.name} ended by itself: {part.last_exit}")
-        if not part.settled and part.quick_deaths >= GIVE_UP_AFTER_QUICK_DEATHS:
+        if part.early_failures >= GIVE_UP_AFTER_EARLY_FAILURES:
             log = self._home.logs / f"{part.name}.log"
             raise ProcessDiedError(
-                f"The part {part.name} of the sandbox ended {part.quick_deaths} times right after its start "
+                f"The part {part.name} of the sandbox ended {part.early_failures} times right after its start "
                 f"({part.last_exit}). The end of its log, {log}:\n{last_lines(log)}"
             )
         self._restart_at[part.name] = time.monotonic() + part.restart_delay_seconds()

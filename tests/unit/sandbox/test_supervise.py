@@ -127,6 +127,21 @@ def test_a_killed_child_is_started_again_and_the_record_says_so(
     assert second[1] == first[1]
 
 
+def test_a_child_that_is_killed_again_and_again_is_started_again_and_again(
+    home: Home, supervise: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    process = supervise(apiserver=UNTIL_STDIN_CLOSES)
+    for restarts in range(5):
+
+        def probe(expected: int = restarts) -> int | None:
+            found = record.read(home)
+            part = found.parts[0] if found and found.parts else {"restarts": -1}
+            return part["pid"] if part["restarts"] == expected else None
+
+        os.kill(until(probe, f"the child has been restarted {restarts} times"), signal.SIGKILL)
+    assert process.poll() is None
+
+
 def test_a_child_that_keeps_dying_ends_the_start_with_its_last_words(
     home: Home, supervise: Callable[..., subprocess.Popen[bytes]]
 ) -> None:
