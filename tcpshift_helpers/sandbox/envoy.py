@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tcpshift_helpers.errors import SandboxError
+from tcpshift_helpers.sandbox.mesh import xds_files
 from tcpshift_helpers.sandbox.network import ENVOY_ADMIN_PORT
 
 DRAIN_TIME_SECONDS = 45
@@ -93,20 +94,15 @@ def bootstrap(
         },
         "admin": {"address": {"socket_address": {"address": address, "port_value": ENVOY_ADMIN_PORT}}},
         "dynamic_resources": {
-            "lds_config": file_source(xds / "lds.json"),
-            "cds_config": file_source(xds / "cds.json"),
+            "lds_config": xds_files.source(xds / xds_files.LISTENERS),
+            "cds_config": xds_files.source(xds / xds_files.CLUSTERS),
         },
     }
 
 
-def file_source(path: Path) -> dict[str, Any]:
-    """A ConfigSource: Envoy watches the file's directory and reads the file whenever one is renamed to that name."""
-    return {"resource_api_version": "V3", "path_config_source": {"path": str(path)}, "initial_fetch_timeout": "0s"}
-
-
 def empty_resources() -> str:
     """Content of the first `lds.json` and `cds.json`, before istiod has written any."""
-    return json.dumps({"version_info": "0", "resources": []})
+    return xds_files.content("0", [])
 
 
 @dataclass(frozen=True)

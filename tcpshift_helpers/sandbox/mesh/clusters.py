@@ -14,11 +14,9 @@ tests/unit/sandbox/mesh/recorded/gateway.json.
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any
 
-from tcpshift_helpers.sandbox.envoy import file_source
-from tcpshift_helpers.sandbox.mesh import hostnames
+from tcpshift_helpers.sandbox.mesh import hostnames, xds_files
 from tcpshift_helpers.sandbox.mesh.model import is_subset
 from tcpshift_helpers.sandbox.mesh.validation import duration_seconds
 
@@ -36,7 +34,6 @@ ENDPOINTS_TYPE = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssign
 _UNLIMITED = 4294967295
 _CONNECT_TIMEOUT = "10s"
 _LB_POLICIES = {"ROUND_ROBIN": "ROUND_ROBIN", "RANDOM": "RANDOM"}
-_LONGEST_FILE_NAME = 200
 
 
 def outbound_name(port: int, subset: str, host: str) -> str:
@@ -61,14 +58,6 @@ def destination_cluster(destination: Obj, namespace: str, listener_port: int, sn
     else:
         port = int(ports[0]["port"]) if len(ports) == 1 else listener_port
     return outbound_name(port, str(destination.get("subset") or ""), host)
-
-
-def endpoints_file_name(cluster: str) -> str:
-    """The file that holds a cluster's endpoints."""
-    name = cluster.replace("|", "_")
-    if len(name) > _LONGEST_FILE_NAME:
-        name = name[:_LONGEST_FILE_NAME] + hashlib.sha256(name.encode()).hexdigest()[:16]
-    return f"eds-{name}.json"
 
 
 def service_clusters(service: Obj, rules: Rules, snapshot: Snapshot, xds: Path) -> Iterator[tuple[Resource, Resource]]:
@@ -105,7 +94,7 @@ def _cluster(name: str, service: Obj, rules: Rules, subset: Subset | None, xds: 
         "@type": CLUSTER_TYPE,
         "name": name,
         "type": "EDS",
-        "eds_cluster_config": {"service_name": name, "eds_config": file_source(xds / endpoints_file_name(name))},
+        "eds_cluster_config": {"service_name": name, "eds_config": xds_files.source(xds / xds_files.endpoints(name))},
         "connect_timeout": _connect_timeout(tcp),
         "lb_policy": _LB_POLICIES.get((policy.get("loadBalancer") or {}).get("simple", ""), "LEAST_REQUEST"),
         "circuit_breakers": {"thresholds": [limits]},

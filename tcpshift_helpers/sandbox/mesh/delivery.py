@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tcpshift_helpers.sandbox.envoy import Refusal
-from tcpshift_helpers.sandbox.mesh.clusters import endpoints_file_name
+from tcpshift_helpers.sandbox.mesh import xds_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -33,7 +32,6 @@ _FIRST_POLL_SECONDS = 0.001
 _LONGEST_POLL_SECONDS = 0.25
 _SECOND_LOOK_SECONDS = 0.03
 _WARMING_SECONDS = 1.0
-_LDS, _CDS = "lds.json", "cds.json"
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ class _File:
         self.refusals_before = 0
 
     def update_of(self, state: XdsState) -> UpdateState:
-        return state.listeners if self.name == _LDS else state.clusters
+        return state.listeners if self.name == xds_files.LISTENERS else state.clusters
 
 
 class Delivery:
@@ -80,8 +78,8 @@ class Delivery:
         self._xds = xds
         self._admin = admin
         self._next_version = next_version
-        self._listeners = _File(_LDS)
-        self._clusters = _File(_CDS)
+        self._listeners = _File(xds_files.LISTENERS)
+        self._clusters = _File(xds_files.CLUSTERS)
         self._endpoints: dict[str, Any] = {}
         self._started = False
         self._anew = True
@@ -133,7 +131,7 @@ class Delivery:
     def _write_endpoints(self, wanted: Mapping[str, Any]) -> None:
         changed = [name for name, one in wanted.items() if self._endpoints.get(name) != one]
         for name in changed:
-            self._put(endpoints_file_name(name), self._next_version(), [wanted[name]])
+            self._put(xds_files.endpoints(name), self._next_version(), [wanted[name]])
             self._endpoints[name] = wanted[name]
         if changed:
             log.info("EDS: PUSH for node:%s resources:%d", self._name, len(changed))
@@ -141,8 +139,8 @@ class Delivery:
     def _drop_endpoints(self, wanted: Mapping[str, Any]) -> None:
         """Remove files of clusters that Envoy no longer has, those of an earlier istiod included."""
         self._endpoints = {name: one for name, one in self._endpoints.items() if name in self._clusters.resources}
-        keep = {endpoints_file_name(name) for name in [*wanted, *self._endpoints]}
-        for path in self._xds.glob("eds-*.json"):
+        keep = {xds_files.endpoints(name) for name in [*wanted, *self._endpoints]}
+        for path in self._xds.glob(xds_files.ANY_ENDPOINTS):
             if path.name not in keep:
                 path.unlink(missing_ok=True)
 
@@ -154,7 +152,7 @@ class Delivery:
         log.info("%s: PUSH for node:%s resources:%d size:%.1fkB", file.label, self._name, len(resources), size / 1000)
 
     def _put(self, name: str, version: str, resources: list[Any]) -> int:
-        text = json.dumps({"version_info": version, "resources": resources}, separators=(",", ":"))
+        text = xds_files.content(version, resources)
         temporary = self._xds / f".{name}.new"
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(self._xds / name)

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from tcpshift_helpers.sandbox.mesh import hostnames
-from tcpshift_helpers.sandbox.mesh.clusters import endpoints_file_name
+from tcpshift_helpers.sandbox.mesh import hostnames, xds_files
 from tcpshift_helpers.sandbox.mesh.configuration import build
 from tcpshift_helpers.sandbox.mesh.model import ROUTER, SIDECAR, Snapshot
 
@@ -184,7 +183,7 @@ def test_same_second_is_decided_by_name() -> None:
 
 def test_file_names_of_endpoints_are_distinct_and_short() -> None:
     long = "outbound|9000|v1|" + "a" * 240
-    names = {endpoints_file_name(name) for name in (long, long + "b", "outbound|1||x", "outbound|1|a|x")}
+    names = {xds_files.endpoints(name) for name in (long, long + "b", "outbound|1||x", "outbound|1|a|x")}
     assert len(names) == 4
     assert all(len(name) < 255 and "/" not in name and "|" not in name for name in names)
 
