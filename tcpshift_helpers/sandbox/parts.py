@@ -134,7 +134,7 @@ class Part:
 
     def restart_delay_seconds(self) -> float:
         """How long to wait before the next start: none the first time, then doubling up to 10 s."""
-        return 0.0 if self.quick_deaths <= 1 else min(10.0, 0.1 * 2.0**self.quick_deaths)
+        return 0.0 if self.quick_deaths <= 1 else min(10.0, 0.05 * 2.0**self.quick_deaths)
 
     def stop(self, grace_seconds: float) -> None:
         """Order the process to stop, wait, and kill it if it has not ended after `grace_seconds`."""
