@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _PACKAGE = Path(__file__).parent
 # Beside the package in a clone; inside it when installed from a wheel.
-FOLDERS = (_PACKAGE.parent / "manifests", _PACKAGE / "manifests")
+FOLDERS = (_PACKAGE.parent / "manifests", _PACKAGE / "_course" / "manifests")
 
 
 @dataclass(frozen=True)
