@@ -15,7 +15,7 @@ from tcpshift_helpers import conditions, execution
 from tcpshift_helpers.errors import ConfigRejectedError, ExecError, NotFoundError, WaitTimeoutError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tcpshift_helpers.api import Object, Resource
     from tcpshift_helpers.connection import Cluster
@@ -29,10 +29,16 @@ _COMMAND = ("pilot-agent", "request", "GET", "config_dump")
 Split = dict[tuple[int, str], float]
 
 
-def wait_in_force(cluster: Cluster, name: str = "tcp-echo", *, timeout_seconds: float = 30.0) -> float:
+def wait_in_force(
+    cluster: Cluster,
+    name: str = "tcp-echo",
+    *,
+    timeout_seconds: float = 30.0,
+    say: Callable[[str], None] | None = print,
+) -> float:
     """Block until the VirtualService, as it is now, decides about new connections.
 
-    Prints one line that says how it knows.
+    Says in one line how it knows (`say=None` for silence).
 
     Returns:
         Seconds it took from the call.
@@ -43,20 +49,21 @@ def wait_in_force(cluster: Cluster, name: str = "tcp-echo", *, timeout_seconds: 
         WaitTimeoutError: it did not get there; the message says what was last seen.
     """
     started = time.monotonic()
+    tell = say or (lambda _: None)
     resource = cluster.api.resource_named("virtualservices.networking.istio.io")
     virtual_service = cluster.read(resource, name)
     label = f"{resource.word}/{name}"
     if cluster.is_sandbox or conditions.condition(virtual_service, CONDITION):
         _wait_for_status(cluster, resource, name, timeout_seconds)
-        print(f"{label} in force (its status says so)")
+        tell(f"{label} in force (its status says so)")
         return time.monotonic() - started
     try:
         _wait_for_envoy(cluster, virtual_service, started + timeout_seconds)
-        print(f"{label} in force (the gateway's Envoy has it)")
+        tell(f"{label} in force (the gateway's Envoy has it)")
     except ExecError as error:
         time.sleep(BLIND_WAIT_SECONDS)
         first_line = str(error).partition("\n")[0]
-        print(f"{label}: cannot tell whether it is in force ({first_line}); waited {BLIND_WAIT_SECONDS:g} s instead")
+        tell(f"{label}: cannot tell whether it is in force ({first_line}); waited {BLIND_WAIT_SECONDS:g} s instead")
     return time.monotonic() - started
 
 

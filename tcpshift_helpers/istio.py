@@ -37,6 +37,7 @@ INGRESS_SERVICE = "istio-ingressgateway"
 TCP_PORT_NAME = "tcp"
 TCP_PORT = 31400
 _LABEL = "istio-injection"
+_PORT_PATH = '{.spec.ports[?(@.name=="tcp")].'
 
 
 class Ingress(NamedTuple):
@@ -127,10 +128,23 @@ def ingress(cluster: Cluster, *, namespace: str = SYSTEM_NAMESPACE, service: str
     Raises:
         ProfileError: there is no such service, port or address; the message says how to get it.
     """
+    found, commands = find_ingress(cluster, namespace=namespace, service=service)
+    for command, answer in commands:
+        print(f"$ {command}\n{answer}")
+    return found
+
+
+def find_ingress(
+    cluster: Cluster, *, namespace: str = SYSTEM_NAMESPACE, service: str = INGRESS_SERVICE
+) -> tuple[Ingress, list[tuple[str, str]]]:
+    """`ingress` without printing: the address, and each command with its answer.
+
+    Raises:
+        ProfileError: as `ingress`.
+    """
     host, port = os.environ.get("INGRESS_HOST"), os.environ.get("TCP_INGRESS_PORT")
     if host and port:
-        print(f"INGRESS_HOST={host} TCP_INGRESS_PORT={port} (from the environment)")
-        return Ingress(host, _port_number(port))
+        return Ingress(host, _port_number(port)), [("echo $INGRESS_HOST $TCP_INGRESS_PORT", f"{host} {port}")]
     resource = cluster.api.resource_named("services")
     gateway = cluster.read_or_none(resource, service, namespace)
     if gateway is None:
@@ -141,30 +155,24 @@ def ingress(cluster: Cluster, *, namespace: str = SYSTEM_NAMESPACE, service: str
     entry = tcp_port(gateway)
     address = (gateway.get("status", {}).get("loadBalancer", {}).get("ingress") or [{}])[0]
     if address:
-        key, node = ("ip" if address.get("ip") else "hostname"), ""
-        found = Ingress(host or address.get("ip") or address["hostname"], _port_number(port or entry["port"]))
-        _show(
-            f"-n {namespace} get service {service} -o jsonpath='{{.status.loadBalancer.ingress[0].{key}}}'", found.host
-        )
-        _show(
-            f"-n {namespace} get service {service} -o jsonpath='{{.spec.ports[?(@.name==\"{TCP_PORT_NAME}\")].port}}'",
-            found.port,
-        )
-        return found
+        key = "ip" if address.get("ip") else "hostname"
+        where = f"{{.status.loadBalancer.ingress[0].{key}}}"
+        found = Ingress(host or address[key], _port_number(port or entry["port"]))
+        return found, [
+            _query(namespace, service, where, found.host),
+            _query(namespace, service, _PORT_PATH + "port}", found.port),
+        ]
     if not entry.get("nodePort"):
         raise ProfileError(
             f"Service {namespace}/{service} has no address yet (EXTERNAL-IP <pending>) and no node port.\n"
             "On kind or minikube start a load balancer (cloud-provider-kind, minikube tunnel), or set INGRESS_HOST and TCP_INGRESS_PORT. "
             "Others met this: istio/istio#27283, istio/istio#40324."
         )
-    node = _node_address(cluster, namespace, gateway)
-    found = Ingress(host or node, _port_number(port or entry["nodePort"]))
-    _show("get nodes -o wide", found.host)
-    _show(
-        f"-n {namespace} get service {service} -o jsonpath='{{.spec.ports[?(@.name==\"{TCP_PORT_NAME}\")].nodePort}}'",
-        found.port,
-    )
-    return found
+    found = Ingress(host or _node_address(cluster, namespace, gateway), _port_number(port or entry["nodePort"]))
+    return found, [
+        ("kubectl get nodes -o wide", found.host),
+        _query(namespace, service, _PORT_PATH + "nodePort}", found.port),
+    ]
 
 
 def tcp_port(gateway: Object) -> dict[str, Any]:
@@ -265,5 +273,5 @@ def _port_number(text: object) -> int:
         raise UsageError(f"TCP_INGRESS_PORT={text!r} is no port number.") from None
 
 
-def _show(command: str, answer: object) -> None:
-    print(f"$ kubectl {command}\n{answer}")
+def _query(namespace: str, service: str, path: str, answer: object) -> tuple[str, str]:
+    return f"kubectl -n {namespace} get service {service} -o jsonpath='{path}'", str(answer)

@@ -14,8 +14,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from tcpshift_helpers import conditions, execution, manifests, tables
-from tcpshift_helpers.api import AS_TABLE, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, Object, Resource
-from tcpshift_helpers.apply_patch import three_way_merge_patch, with_last_applied
+from tcpshift_helpers.api import AS_TABLE, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, Object
+from tcpshift_helpers.changes import apply_one, delete_one, namespace_of, post
 from tcpshift_helpers.errors import AlreadyExistsError, ExecError, NotFoundError, UsageError
 from tcpshift_helpers.waiting import pod_name, wait_until
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from tcpshift_helpers.connection import Cluster
 
-STRICT = {"fieldValidation": "Strict"}
 _PATCH_TYPES = {"strategic": STRATEGIC_MERGE_PATCH, "merge": MERGE_PATCH, "json": JSON_PATCH}
 
 
@@ -64,8 +63,8 @@ def apply(
     targets = [(obj, cluster.api.resource_for_kind(obj["apiVersion"], obj["kind"])) for obj in loaded.objects]
     result = Objects()
     for obj, resource in targets:
-        where = _namespace_of(cluster, obj, resource, namespace)
-        word, applied = _apply_one(cluster, obj, resource, where)
+        where = namespace_of(cluster, obj, resource, namespace)
+        word, applied = apply_one(cluster, obj, resource, where)
         print(f"{resource.word}/{applied['metadata']['name']} {word}")
         result.append(applied)
     return result
@@ -87,7 +86,7 @@ def create(
     result = Objects()
     for obj in loaded.objects:
         resource = cluster.api.resource_for_kind(obj["apiVersion"], obj["kind"])
-        result.append(_post(cluster, obj, resource, _namespace_of(cluster, obj, resource, namespace)))
+        result.append(post(cluster, obj, resource, namespace_of(cluster, obj, resource, namespace)))
         print(f"{resource.word}/{result[-1]['metadata']['name']} created")
     return result
 
@@ -98,7 +97,7 @@ def create_namespace(cluster: Cluster, name: str | None = None, *, labels: Mappi
     resource = cluster.api.resource_named("namespaces")
     _say(cluster, ["create", "namespace", name])
     try:
-        created = _post(cluster, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, resource, None)
+        created = post(cluster, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, resource, None)
         print(f"namespace/{name} created")
     except AlreadyExistsError:
         created = cluster.read(resource, name)
@@ -238,8 +237,14 @@ def delete(
     where = namespace or cluster.namespace
     flags = ["--ignore-not-found"] if ignore_not_found else []
     _say(cluster, ["delete", kind, name, *flags], where if resource.namespaced else None)
-    return _delete_one(
-        cluster, resource, name, where, ignore_not_found=ignore_not_found, timeout_seconds=timeout_seconds
+    return delete_one(
+        cluster,
+        resource,
+        name,
+        where,
+        timeout_seconds=timeout_seconds,
+        ignore_not_found=ignore_not_found,
+        say=print,
     )
 
 
@@ -259,10 +264,8 @@ def delete_manifest(
             resource = cluster.api.resource_for_kind(obj["apiVersion"], obj["kind"])
         except NotFoundError:
             continue
-        where = _namespace_of(cluster, obj, resource, namespace)
-        gone = _delete_one(
-            cluster, resource, obj["metadata"]["name"], where, ignore_not_found=True, timeout_seconds=timeout_seconds
-        )
+        where = namespace_of(cluster, obj, resource, namespace)
+        gone = delete_one(cluster, resource, obj["metadata"]["name"], where, timeout_seconds=timeout_seconds, say=print)
         existed = gone or existed
     return existed
 
@@ -350,46 +353,6 @@ def _say(cluster: Cluster, words: list[str], namespace: str | None = None) -> No
     print("$ " + shlex.join([*prefix, *words]))
 
 
-def _namespace_of(cluster: Cluster, obj: Object, resource: Resource, namespace: str | None) -> str | None:
-    if not resource.namespaced:
-        return None
-    own = obj["metadata"].get("namespace")
-    if own and namespace and own != namespace:
-        raise UsageError(
-            f'the namespace from the provided object "{own}" does not match the namespace "{namespace}". Drop one of the two.'
-        )
-    return str(own or namespace or cluster.namespace)
-
-
-def _post(cluster: Cluster, obj: Object, resource: Resource, namespace: str | None) -> Object:
-    body = {**obj, "metadata": {**obj["metadata"], **({"namespace": namespace} if namespace else {})}}
-    try:
-        created: Object = cluster.api.request("POST", resource.path(namespace), query=STRICT, body=body)
-    except NotFoundError as error:
-        if namespace and f'namespaces "{namespace}" not found' in error.message:
-            hint = "Create it first: kubectl.create_namespace(cluster)"
-            raise NotFoundError(error.code, error.reason, error.message, hint) from error
-        raise
-    return created
-
-
-def _apply_one(cluster: Cluster, obj: Object, resource: Resource, namespace: str | None) -> tuple[str, Object]:
-    if namespace:
-        obj = {**obj, "metadata": {**obj["metadata"], "namespace": namespace}}
-    name = obj["metadata"].get("name")
-    if not name:
-        raise UsageError("apply needs metadata.name; generateName works with create only.")
-    live = cluster.read_or_none(resource, name, namespace)
-    if live is None:
-        return "created", _post(cluster, with_last_applied(obj), resource, namespace)
-    change = three_way_merge_patch(obj, live)
-    if not change:
-        return "unchanged", live
-    changed = cluster.patch(resource, name, change, namespace=namespace)
-    same = changed["metadata"]["resourceVersion"] == live["metadata"]["resourceVersion"]
-    return ("unchanged" if same else "configured"), changed
-
-
 def _mark(
     cluster: Cluster, verb: str, kind: str, name: str, values: Mapping[str, str | None], *, namespace: str | None
 ) -> Objects:
@@ -413,36 +376,6 @@ def _mark(
     )
     print(f"{resource.word}/{name} {past}")
     return Objects([changed])
-
-
-def _delete_one(
-    cluster: Cluster,
-    resource: Resource,
-    name: str,
-    namespace: str | None,
-    *,
-    ignore_not_found: bool,
-    timeout_seconds: float,
-) -> bool:
-    body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
-    try:
-        cluster.api.request("DELETE", resource.path(namespace, name), body=body)
-    except NotFoundError:
-        if ignore_not_found:
-            return False
-        raise
-    suffix = f".{resource.group}" if resource.group else ""
-    print(f'{resource.kind.lower()}{suffix} "{name}" deleted')
-    deadline = time.monotonic() + timeout_seconds
-    wait_until(
-        cluster,
-        resource,
-        name,
-        conditions.Wanted("delete"),
-        namespace=namespace or cluster.namespace,
-        deadline=deadline,
-    )
-    return True
 
 
 def _without_noise(obj: Object) -> Object:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 
 from tcpshift_helpers import distribution as judged
@@ -84,9 +85,8 @@ def show(figure: Figure, alt: str = "") -> None:
 
 
 def _figure(height_inches: float) -> Figure:
-    figure = Figure(figsize=(_WIDTH_INCHES, height_inches), layout="constrained", facecolor="white", dpi=110)
-    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.12)  # type: ignore[union-attr]
-    return figure
+    layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.12)
+    return Figure(figsize=(_WIDTH_INCHES, height_inches), layout=layout, facecolor="white", dpi=110)
 
 
 def _set_alt(axes: Axes, text: str) -> None:
@@ -119,6 +119,7 @@ def _draw_bars(axes: Axes, frame: pd.DataFrame, weights: Mapping[str, int]) -> N
             color=INK,
             linewidth=3,
             solid_capstyle="butt",
+            clip_on=False,
             zorder=4,
         )
         if counted.answered:

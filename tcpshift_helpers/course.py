@@ -1,0 +1,179 @@
+"""The lessons: put the target into a lesson's starting state, check each step, tidy up.
+
+Everything is read from the cluster itself, never from a notebook's variables, so a lesson can be begun anywhere, a
+check can be asked any time, and both can be repeated. Output is the same from run to run.
+It touches only objects that the course's manifests name, and the course's namespace when nothing else lives in it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from tcpshift_helpers import changes, conditions, in_force, manifests, steps
+from tcpshift_helpers.connection import COURSE_NAMESPACE
+from tcpshift_helpers.errors import NotFoundError, TcpShiftError, UsageError
+from tcpshift_helpers.preflight import preflight
+from tcpshift_helpers.waiting import wait_until
+
+if TYPE_CHECKING:
+    from tcpshift_helpers.api import Object
+    from tcpshift_helpers.connection import Cluster
+
+__all__ = ["LESSONS", "begin", "check", "clean_up", "preflight"]
+
+SERVICES = "tcp-echo-services.yaml"
+CLIENT = "curl.yaml"
+ALL_V1 = "tcp-echo-all-v1.yaml"
+SHIFTED = "tcp-echo-20-v2.yaml"
+_MANIFESTS = (SHIFTED, ALL_V1, CLIENT, SERVICES)
+_READY_TIMEOUT_SECONDS = 180.0  # a real cluster pulls images first
+_GONE_TIMEOUT_SECONDS = 120.0
+
+LESSONS = {
+    "00": "Start here: nothing has to be there yet.",
+    "01": "Deploy: nothing of the course is there yet.",
+    "02": "All to v1: both versions and the client run; no route leads to them yet.",
+    "03": "Shift 20%: both versions run, and every connection goes to v1.",
+    "04": "Clean up: both versions run, and one connection in five goes to v2.",
+}
+
+
+def begin(cluster: Cluster, lesson: str) -> None:
+    """Put the cluster into the starting state of a lesson, whatever it was in, and print that state in one line.
+
+    Idempotent. Lesson 00 changes nothing.
+
+    Args:
+        cluster: where.
+        lesson: `00` to `04`.
+
+    Raises:
+        UsageError: no such lesson.
+        ClusterError: the cluster refused something, for instance because Istio is not installed.
+        WaitTimeoutError: pods did not come up; the message says what they wait for.
+    """
+    if lesson not in LESSONS:
+        raise UsageError(f"There is no lesson {lesson!r}. Lessons: {', '.join(LESSONS)}.")
+    if lesson == "01":
+        _remove(cluster)
+    if lesson in {"02", "03", "04"}:
+        _ensure_namespace(cluster)
+        _deploy(cluster)
+    if lesson == "02":
+        for name in (SHIFTED, ALL_V1):
+            _delete_objects(cluster, name)
+    if lesson in {"03", "04"}:
+        _apply(cluster, ALL_V1)
+        if lesson == "04":
+            _apply(cluster, SHIFTED)
+        _wait_in_force(cluster)
+    print(f"Lesson {lesson}. {LESSONS[lesson]}")
+
+
+def check(cluster: Cluster, name: str) -> steps.Outcome:
+    """Check one step against the cluster's real state and print `PASS …` or `NOT YET … because …; do: …`.
+
+    Args:
+        cluster: where.
+        name: the step, one of `steps.CHECKS`.
+
+    Returns:
+        The outcome; true in a condition when it passed. A notebook shows nothing for it.
+
+    Raises:
+        UsageError: no such check (the message lists them).
+    """
+    if name not in steps.CHECKS:
+        raise UsageError(f"There is no check {name!r}. Checks: {', '.join(steps.CHECKS)}.")
+    title, test = steps.CHECKS[name]
+    try:
+        problem = test(cluster)
+    except TcpShiftError as error:
+        problem = steps.Problem(str(error), "course.preflight(cluster)")
+    outcome = steps.Outcome(name, title, problem)
+    print(outcome)
+    return outcome
+
+
+def clean_up(cluster: Cluster) -> None:
+    """Remove what the course made, and only that; fine when nothing is left.
+
+    The namespace goes too when it is the course's own and nothing else lives in it; otherwise its name and what
+    keeps it are printed.
+    """
+    kept = _remove(cluster)
+    if kept:
+        print(
+            f"Nothing of the course is left. The namespace {cluster.namespace} stays, because others use it: {', '.join(kept)}."
+        )
+    else:
+        print(f"Nothing of the course is left in {cluster.namespace}.")
+
+
+def _apply(cluster: Cluster, name: str) -> list[Object]:
+    result = []
+    for obj in manifests.load(name).objects:
+        resource = cluster.api.resource_for_kind(obj["apiVersion"], obj["kind"])
+        namespace = changes.namespace_of(cluster, obj, resource, None)
+        result.append(changes.apply_one(cluster, obj, resource, namespace)[1])
+    return result
+
+
+def _ensure_namespace(cluster: Cluster) -> None:
+    resource = cluster.api.resource_named("namespaces")
+    found = cluster.read_or_none(resource, cluster.namespace)
+    if found is not None and found["metadata"].get("deletionTimestamp"):
+        gone, deadline = conditions.Wanted("delete"), time.monotonic() + _GONE_TIMEOUT_SECONDS
+        wait_until(cluster, resource, cluster.namespace, gone, namespace=cluster.namespace, deadline=deadline)
+        found = None
+    labels = {steps.INJECTION_LABEL: "enabled"}
+    if found is None:
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": cluster.namespace, "labels": labels}}
+        changes.post(cluster, body, resource, None)
+    elif not steps.is_labelled(found):
+        cluster.patch(resource, cluster.namespace, {"metadata": {"labels": labels}})
+
+
+def _deploy(cluster: Cluster) -> None:
+    """Apply services and client, and wait; pods from before the label get their sidecar by being made anew."""
+    applied = [*_apply(cluster, SERVICES), *_apply(cluster, CLIENT)]
+    pods = cluster.api.resource_named("pods")
+    for pod in cluster.list(pods, selector="app in (tcp-echo,curl)"):
+        if not steps.has_sidecar(pod) and not pod["metadata"].get("deletionTimestamp"):
+            changes.delete_one(cluster, pods, pod["metadata"]["name"], cluster.namespace)
+    available = conditions.Wanted("condition=Available")
+    deadline = time.monotonic() + _READY_TIMEOUT_SECONDS
+    for obj in applied:
+        if obj["kind"] == "Deployment":
+            resource = cluster.api.resource_for_kind(obj["apiVersion"], obj["kind"])
+            wait_until(
+                cluster, resource, obj["metadata"]["name"], available, namespace=cluster.namespace, deadline=deadline
+            )
+
+
+def _wait_in_force(cluster: Cluster) -> None:
+    in_force.wait_in_force(cluster, "tcp-echo", say=None)
+
+
+def _delete_objects(cluster: Cluster, name: str) -> None:
+    for obj in manifests.load(name).objects:
+        try:
+            resource = cluster.api.resource_for_kind(obj["apiVersion"], obj["kind"])
+        except NotFoundError:
+            continue  # Istio is gone or was never there, and its objects with it
+        namespace = changes.namespace_of(cluster, obj, resource, None)
+        changes.delete_one(cluster, resource, obj["metadata"]["name"], namespace, timeout_seconds=_GONE_TIMEOUT_SECONDS)
+
+
+def _remove(cluster: Cluster) -> list[str]:
+    """Delete the course's objects, and its namespace if it may go; returns what else lives there."""
+    namespaces = cluster.api.resource_named("namespaces")
+    if cluster.read_or_none(namespaces, cluster.namespace) is None:
+        return []
+    for name in _MANIFESTS:
+        _delete_objects(cluster, name)
+    others = steps.other_objects(cluster)
+    if cluster.namespace == COURSE_NAMESPACE and not others:
+        changes.delete_one(cluster, namespaces, cluster.namespace, None, timeout_seconds=_GONE_TIMEOUT_SECONDS)
+    return others
