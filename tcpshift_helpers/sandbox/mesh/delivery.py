@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ads")
 
-_FIRST_POLL_SECONDS = 0.001
+# Long enough for Envoy to read a file first: it answers questions on the very thread that would apply it.
+_FIRST_POLL_SECONDS = 0.003
 _LONGEST_POLL_SECONDS = 0.25
 _SECOND_LOOK_SECONDS = 0.03
 _WARMING_SECONDS = 1.0
@@ -165,6 +166,8 @@ class Delivery:
         """
         delay, suspected = _FIRST_POLL_SECONDS, False
         while file.taken is None:
+            await asyncio.sleep(delay)
+            delay = min(delay * 1.5, _LONGEST_POLL_SECONDS)
             state = await self._state()
             if state is not None:
                 update = file.update_of(state)
@@ -181,8 +184,6 @@ class Delivery:
                 if file.taken is not None:
                     file.refusals_before = update.rejected
                     return file.taken
-            await asyncio.sleep(delay)
-            delay = min(delay * 1.5, _LONGEST_POLL_SECONDS)
         return file.taken
 
     async def _clusters_taken(self) -> None:
