@@ -275,6 +275,12 @@ def test_unknown_fields_warn_by_default_and_are_not_stored(api, virtual_services
     assert "dada" not in answer.body
 
 
+def test_warnings_come_with_refusals_too(api, core):
+    api.post(f"{core}/configmaps", config_map())
+    answer = api.post(f"{core}/configmaps", {**config_map(), "dada": 1})
+    assert (answer.code, answer.warnings) == (409, ['299 - "unknown field \\"dada\\""'])
+
+
 def test_unknown_fields_ignored(api, core):
     answer = api.post(f"{core}/configmaps?fieldValidation=Ignore", {"metadata": {"name": "a"}, "dada": {"x": "y"}})
     assert (answer.code, answer.warnings) == (201, [])

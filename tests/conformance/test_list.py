@@ -81,6 +81,12 @@ def test_versions_a_list_may_name(api, secrets, query):
     assert names(api.get(f"{secrets}?{query}")) == ["a", "b", "c"]
 
 
+def test_exact_version(api, secrets):
+    version = api.get(secrets).body["metadata"]["resourceVersion"]
+    answer = api.get(f"{secrets}?resourceVersion={version}&resourceVersionMatch=Exact")
+    assert (names(answer), answer.body["metadata"]["resourceVersion"]) == (["a", "b", "c"], version)
+
+
 def test_table(api, secrets):
     body = api.get(secrets, accept=TABLE).body
     assert (body["kind"], body["apiVersion"]) == ("Table", "meta.k8s.io/v1")
@@ -126,6 +132,11 @@ def test_version_and_health(api):
     assert (version["major"], version["minor"]) == ("1", "34")
     for path in ("/healthz", "/livez", "/readyz", "/livez/ping"):
         assert (api.get(path).code, api.get(path).text) == (200, "ok")
+
+
+def test_verbose_health(api):
+    lines = api.get("/readyz?verbose").text.splitlines()
+    assert (lines[0], lines[-1]) == ("[+]ping ok", "readyz check passed")
 
 
 def resource(body, name):

@@ -68,7 +68,9 @@ def test_pod_status_may_bring_labels(api, core):
     after = api.patch(f"{core}/pods/p/status", wished).body
     assert after["metadata"]["labels"] == {"x": "y"}
     assert "nodeName" not in after["spec"]
-    assert after["status"]["podIP"] == "10.0.0.1"
+    assert (after["status"]["podIP"], after["status"]["podIPs"]) == ("10.0.0.1", [{"ip": "10.0.0.1"}])
+    after = api.patch(f"{core}/pods/p/status", {"status": {"podIP": "10.0.0.2"}}).body
+    assert (after["status"]["podIP"], after["status"]["podIPs"]) == ("10.0.0.2", [{"ip": "10.0.0.2"}])
 
 
 def test_binding(api, core):
@@ -101,7 +103,10 @@ def test_eviction(api, core):
         f"{core}/pods/p/eviction", {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "p"}}
     )
     assert (answer.code, answer.body["status"]) == (201, "Success")
-    assert "deletionTimestamp" in api.get(f"{core}/pods/p").body["metadata"]
+    evicted = api.get(f"{core}/pods/p").body
+    assert "deletionTimestamp" in evicted["metadata"]
+    (condition,) = [c for c in evicted["status"]["conditions"] if c["type"] == "DisruptionTarget"]
+    assert (condition["reason"], condition["message"]) == ("EvictionByEvictionAPI", "Eviction API: evicting")
 
 
 def test_log_of_a_pod_that_cannot_have_one(api, core):

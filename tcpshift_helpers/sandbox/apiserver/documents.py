@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 
 VERSION = "v1.34.0"
+_GO_MACHINES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64"}
 _HEALTH = ("/healthz", "/livez", "/readyz")
 _PATHS = ("/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version")
 
@@ -48,7 +49,8 @@ class Documents:
         if request.method not in ("GET", "HEAD"):
             return None
         if path in _HEALTH or path.startswith(tuple(f"{health}/" for health in _HEALTH)):
-            return web.Response(text="ok")
+            verbose = "verbose" in request.query
+            return web.Response(text=f"[+]ping ok\n{path.strip('/')} check passed\n" if verbose else "ok")
         if path in ("/", "/version"):
             return _json(version_info() if path == "/version" else {"paths": [*_PATHS, *self._group_paths()]})
         if path.startswith("/openapi/v3"):
@@ -118,7 +120,7 @@ def version_info() -> Object:
         "buildDate": "1970-01-01T00:00:00Z",
         "goVersion": "",
         "compiler": "",
-        "platform": f"{platform.system().lower()}/{platform.machine()}",
+        "platform": f"{platform.system().lower()}/{_GO_MACHINES.get(platform.machine(), platform.machine())}",
     }
 
 

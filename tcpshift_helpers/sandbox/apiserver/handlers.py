@@ -7,6 +7,7 @@ Source: kubernetes/apiserver pkg/endpoints/{installer.go,handlers}; messages as 
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,11 +27,11 @@ from tcpshift_helpers.sandbox.apiserver.request import (
     truthy,
     write_options,
 )
-from tcpshift_helpers.sandbox.apiserver.status import method_not_allowed, unknown_resource
+from tcpshift_helpers.sandbox.apiserver.status import StatusError, method_not_allowed, unknown_resource
 from tcpshift_helpers.sandbox.apiserver.store import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from tcpshift_helpers.sandbox.apiserver.codec import Codec
     from tcpshift_helpers.sandbox.apiserver.resources import ResourceType
@@ -67,6 +68,16 @@ def json_response(body: Object, status: int = 200, warnings: Sequence[str] = ())
     for warning in warnings:
         response.headers.add("Warning", "299 - " + json.dumps(warning, ensure_ascii=False))
     return response
+
+
+@contextlib.contextmanager
+def _told_even_if_refused(warnings: list[str]) -> Iterator[None]:
+    """What decoding found goes with the answer, whatever that is."""
+    try:
+        yield
+    except StatusError as error:
+        error.warnings = tuple(warnings)
+        raise
 
 
 class ResourceHandler:
@@ -147,16 +158,26 @@ class ResourceHandler:
     def _listed(self, call: Call) -> Object:
         target, revision = call.target, self._registry.store.revision
         check_version(call.query, revision, is_list=True)
+        asked = call.query.get("resourceVersion", "")
+        if call.query.get("resourceVersionMatch") == "Exact" and int(asked or 0) != revision:
+            self._check_unchanged_since(target.resource.group_resource, int(asked))
+            revision = int(asked)
         matches = predicate(target.resource, call.query)
         every = self._registry.list_objects(target.resource, target.namespace)
         selected = (obj for obj in every if matches is None or matches(obj))
         objs, metadata = page(selected, call.query, revision, counted=matches is None)
         return call.representation.list(objs, metadata)
 
+    def _check_unchanged_since(self, resource: str, version: int) -> None:
+        store = self._registry.store
+        if version < store.oldest_watchable(resource) or store.changes(resource, version, limit=1):
+            raise StatusError(410, "Expired", "The resourceVersion for the provided list is too old.")
+
     async def _create(self, call: Call) -> web.Response:
         options = call.write_options("CreateOptions")
         obj, warnings = await self._decoded(call, options)
-        created = self._registry.create(call.target, obj, options)
+        with _told_even_if_refused(warnings):
+            created = self._registry.create(call.target, obj, options)
         return json_response(call.representation.object(created), 201, warnings)
 
     async def _post_subresource(self, call: Call) -> web.Response:
@@ -175,7 +196,8 @@ class ResourceHandler:
         obj, warnings = await self._decoded(call, options)
         if target.subresource == "finalize":
             return json_response(subresources.finalize(self._registry, target, lambda _: obj, options), 200, warnings)
-        stored, created = self._registry.update(target, lambda _: obj, options)
+        with _told_even_if_refused(warnings):
+            stored, created = self._registry.update(target, lambda _: obj, options)
         return json_response(call.representation.object(stored), 201 if created else 200, warnings)
 
     async def _patch(self, call: Call) -> web.Response:
@@ -193,7 +215,8 @@ class ResourceHandler:
             warnings.extend(found)
             return obj
 
-        stored, _ = self._registry.update(target, patched, options, conditional=True)
+        with _told_even_if_refused(warnings):
+            stored, _ = self._registry.update(target, patched, options, conditional=True)
         return json_response(call.representation.object(stored), 200, warnings)
 
     async def _delete(self, call: Call) -> web.Response:

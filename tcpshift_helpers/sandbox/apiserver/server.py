@@ -134,7 +134,7 @@ class Front:
         try:
             return await self._answer(request)
         except StatusError as error:
-            return json_response(error.body(), error.code)
+            return json_response(error.body(), error.code, error.warnings)
         except web.HTTPRequestEntityTooLarge:
             message = f"Request entity too large: limit is {BODY_LIMIT_BYTES}"
             return json_response(StatusError(413, "RequestEntityTooLarge", message).body(), 413)

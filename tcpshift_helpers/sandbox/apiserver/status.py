@@ -18,6 +18,7 @@ class StatusError(Exception):
         reason: machine-readable reason, such as `NotFound`.
         message: what a person reads.
         details: `metav1.StatusDetails`, or None.
+        warnings: to be sent with the answer, as Warning headers.
     """
 
     def __init__(self, code: int, reason: str, message: str, details: dict[str, Any] | None = None) -> None:
@@ -26,6 +27,7 @@ class StatusError(Exception):
         self.reason = reason
         self.message = message
         self.details = details
+        self.warnings: tuple[str, ...] = ()
 
     def body(self) -> dict[str, Any]:
         """The `metav1.Status` object of this error."""

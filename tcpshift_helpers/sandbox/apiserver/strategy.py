@@ -158,6 +158,14 @@ class PodStrategy(Strategy):
         super().prepare_for_create(obj)
         obj["status"] = {"phase": "Pending", "qosClass": _qos_class(obj.get("spec") or {})}
 
+    def prepare_for_status_update(self, obj: Object, old: Object) -> None:
+        """`podIPs` follows `podIP`."""
+        super().prepare_for_status_update(obj, old)
+        status = obj.get("status") or {}
+        if status.get("podIP"):
+            others = [entry for entry in status.get("podIPs") or [] if entry.get("ip") != status["podIP"]]
+            status["podIPs"] = [{"ip": status["podIP"]}, *others[1:]]
+
     def grace_seconds(self, obj: Object, asked: int | None) -> int | None:
         """As asked, else the pod's own; none for a pod that does not run."""
         spec, phase = obj.get("spec") or {}, (obj.get("status") or {}).get("phase")

@@ -8,6 +8,7 @@ Source: kubernetes/apiserver pkg/endpoints/handlers/watch.go; kubernetes pkg/reg
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
@@ -95,7 +96,7 @@ class Streams:
             ):
                 return await _relay(request, answer, metadata["name"])
         except aiohttp.ClientConnectorError as error:
-            why = (error.os_error.strerror or str(error)).lower()
+            why = os.strerror(error.os_error.errno or 0).lower()
             raise internal_error(f'Get "{url}": dial tcp {error.host}:{error.port}: connect: {why}') from error
 
 

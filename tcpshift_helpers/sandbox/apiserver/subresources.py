@@ -94,10 +94,7 @@ def bind(registry: Registry, target: Target, binding: Object, options: WriteOpti
     annotations = (binding.get("metadata") or {}).get("annotations")
     if annotations:
         pod["metadata"]["annotations"] = {**(pod["metadata"].get("annotations") or {}), **annotations}
-    status = pod.setdefault("status", {})
-    others = [condition for condition in status.get("conditions") or [] if condition.get("type") != "PodScheduled"]
-    scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": timestamp()}
-    status["conditions"] = [*others, scheduled]
+    _set_condition(pod, {"type": "PodScheduled", "status": "True"})
     registry.save(pod_target, pod, old, options)
     return SUCCESS
 
@@ -132,8 +129,25 @@ def evict(registry: Registry, target: Target, eviction: Object, options: WriteOp
         raise bad_request("name in URL does not match name in Eviction object")
     asked = delete_options(eviction.get("deleteOptions"), {}, ["All"] if options.dry_run else [])
     pod = Target(target.resource, target.version, target.namespace, name)
+    if not options.dry_run:
+        _mark_as_evicted(registry, pod)
     delete(registry, pod, asked if eviction.get("deleteOptions") else DeleteOptions(dry_run=options.dry_run))
     return SUCCESS
+
+
+def _mark_as_evicted(registry: Registry, target: Target) -> None:
+    old, pod = registry.get(target), registry.get(target)
+    if not registry.strategy(target.resource).grace_seconds(pod, None):
+        return
+    reason = {"reason": "EvictionByEvictionAPI", "message": "Eviction API: evicting"}
+    _set_condition(pod, {"type": "DisruptionTarget", "status": "True", **reason})
+    registry.save(target, pod, old)
+
+
+def _set_condition(pod: Object, condition: Object) -> None:
+    status = pod.setdefault("status", {})
+    others = [known for known in status.get("conditions") or [] if known.get("type") != condition["type"]]
+    status["conditions"] = [*others, {"lastProbeTime": None, "lastTransitionTime": timestamp(), **condition}]
 
 
 def _selector_text(selector: Object) -> str:
