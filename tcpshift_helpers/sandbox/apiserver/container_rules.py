@@ -28,13 +28,16 @@ _PROBE_NUMBERS = ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "suc
 _USER_MAX = 2**31 - 1
 
 
-def validate_container(container: Object, field: str, volumes: set[str]) -> list[FieldError]:
+def validate_container(
+    container: Object, field: str, volumes: set[str], *, has_probes: bool = True
+) -> list[FieldError]:
     """All objections to one container.
 
     Args:
         container: with defaults filled in.
         field: where it stands.
         volumes: names of the pod's volumes.
+        has_probes: whether probes and hooks may be set, and are judged here.
     """
     found = list(_name_and_image(container, field))
     policy = container.get("terminationMessagePolicy")
@@ -53,13 +56,16 @@ def validate_container(container: Object, field: str, volumes: set[str]) -> list
         found.append(errors.not_supported(f"{field}.imagePullPolicy", policy, _PULL_POLICIES))
     found += _resources(container.get("resources") or {}, f"{field}.resources")
     found += _security(container.get("securityContext") or {}, f"{field}.securityContext")
+    return found + (list(_probes_and_hooks(container, field)) if has_probes else [])
+
+
+def _probes_and_hooks(container: Object, field: str) -> Iterator[FieldError]:
     for key, hook in (container.get("lifecycle") or {}).items():
         if isinstance(hook, dict):
-            found += _handler(hook, f"{field}.lifecycle.{key}", _HOOK_HANDLERS)
+            yield from _handler(hook, f"{field}.lifecycle.{key}", _HOOK_HANDLERS)
     for key in ("livenessProbe", "readinessProbe", "startupProbe"):
         if container.get(key) is not None:
-            found += _probe(container[key], f"{field}.{key}", one_success=key != "readinessProbe")
-    return found
+            yield from _probe(container[key], f"{field}.{key}", one_success=key != "readinessProbe")
 
 
 def _name_and_image(container: Object, field: str) -> Iterator[FieldError]:
@@ -122,16 +128,23 @@ def _environment(variable: Object, field: str) -> Iterator[FieldError]:
 def _environment_source(kind: str, source: Object, field: str) -> Iterator[FieldError]:
     if kind == "fieldRef":
         path = source.get("fieldPath") or ""
-        problem = _field_path_problem(path)
+        problem = _field_path_problem(path, source.get("apiVersion") or "v1")
         if not path:
             yield errors.required(f"{field}.fieldPath")
         elif problem:
             yield errors.invalid_value(f"{field}.fieldPath", path, problem)
-    elif kind != "resourceFieldRef" and not source.get("key"):
-        yield errors.required(f"{field}.key")
+    elif kind != "resourceFieldRef":
+        name, key = source.get("name") or "", source.get("key") or ""
+        yield from bad_values(f"{field}.name", name, names.dns_subdomain(name))
+        if not key:
+            yield errors.required(f"{field}.key")
+        else:
+            yield from bad_values(f"{field}.key", key, names.config_key(key))
 
 
-def _field_path_problem(path: str) -> str | None:
+def _field_path_problem(path: str, version: str) -> str | None:
+    if version != "v1":
+        return f"error converting fieldPath: unsupported pod version: {version}"
     plain = {"metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName"}
     addresses = {"status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs"}
     if path in plain | addresses or re.fullmatch(r"metadata\.(labels|annotations)\['[^']+'\]", path):
@@ -178,6 +191,12 @@ def _probe(probe: Object, field: str, *, one_success: bool) -> Iterator[FieldErr
     yield from _handler(probe, field, _PROBE_HANDLERS)
     for key in _PROBE_NUMBERS:
         yield from negative(f"{field}.{key}", probe.get(key))
+    grace = probe.get("terminationGracePeriodSeconds")
+    if grace is not None and not one_success:
+        sentence = "must not be set for readinessProbes"
+        yield errors.invalid_value(f"{field}.terminationGracePeriodSeconds", grace, sentence)
+    elif grace is not None and grace <= 0:
+        yield errors.invalid_value(f"{field}.terminationGracePeriodSeconds", grace, "must be greater than 0")
     if one_success and probe.get("successThreshold") != 1:
         yield errors.invalid_value(f"{field}.successThreshold", probe.get("successThreshold"), "must be 1")
 

@@ -14,11 +14,13 @@ from typing import Any
 
 from tcpshift_helpers.sandbox.apiserver import field_errors as errors
 from tcpshift_helpers.sandbox.apiserver.field_errors import FieldError
+from tcpshift_helpers.sandbox.apiserver.go_values import quoted
 from tcpshift_helpers.sandbox.apiserver.istio_schemas import DURATION, ONE_OF_FIELDS, kind_schemas
 
 Schema = dict[str, Any]
 
 _DURATION_PARTS = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+_BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)")
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 # After one of these, rules written in CEL are not asked any more, and the answer says so.
 _BLOCKING = frozenset(
@@ -64,6 +66,8 @@ def _value(value: Any, schema: Schema, path: str, rules: list[FieldError]) -> It
     wanted, got = schema.get("type"), json_type_name(value)
     if wanted != got and not (wanted == "number" and got == "integer"):
         yield errors.wrong_type(path, got, f'{path} in body must be of type {wanted}: "{got}"')
+        if "enum" in schema and not isinstance(value, (dict, list)):
+            yield errors.not_supported(path, value, schema["enum"])
         return
     if isinstance(value, dict):
         yield from _object(value, schema, path, rules)
@@ -83,7 +87,8 @@ def _object(value: dict[str, Any], schema: Schema, path: str, rules: list[FieldE
         sentence = f'"{path}" must validate one and only one schema (oneOf). Found {count} valid alternatives'
         yield errors.invalid_value("<nil>", "", sentence)
     if counts and len(groups) > 1:
-        yield errors.invalid_value("<nil>", "", f'"{path}" must validate all the schemas (allOf)')
+        none = ". None validated" if len(counts) == len(groups) else ""
+        yield errors.invalid_value("<nil>", "", f'"{path}" must validate all the schemas (allOf){none}')
     for name, item in value.items():
         field = schema.get("additionalProperties") or schema.get("properties", {}).get(name)
         if field is not None:
@@ -101,6 +106,8 @@ def _list(value: list[Any], schema: Schema, path: str, rules: list[FieldError]) 
 
 
 def _scalar(value: Any, schema: Schema, path: str, rules: list[FieldError]) -> Iterator[FieldError]:
+    if schema.get("format") == "byte" and not _BASE64.fullmatch(value):
+        yield errors.wrong_type(path, value, f"{path} in body must be of type byte: {quoted(value)}")
     if "enum" in schema and value not in schema["enum"]:
         yield errors.not_supported(path, value, schema["enum"])
     if "minimum" in schema and value < schema["minimum"]:

@@ -59,8 +59,9 @@ def _is_left_out(key: str, value: Any) -> bool:
 
 
 def _fill(target: Object, **defaults: Any) -> None:
+    """Set what is missing; an empty text is as good as none where the default is a text."""
     for key, value in defaults.items():
-        if target.get(key) is None:
+        if target.get(key) is None or (target[key] == "" and isinstance(value, str)):
             target[key] = value
 
 
@@ -153,7 +154,8 @@ def _container(container: Object) -> None:
 
 
 def _probe(probe: Object) -> None:
-    _fill(probe, timeoutSeconds=1, periodSeconds=10, successThreshold=1, failureThreshold=3)
+    for key, number in (("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)):
+        probe[key] = probe.get(key) or number  # a zero is as good as none
     _handler(probe)
     if probe.get("grpc") is not None:
         _fill(probe["grpc"], service="")
@@ -234,8 +236,8 @@ def _service(service: Object) -> None:
         _fill(spec, externalTrafficPolicy="Cluster")
     if spec["type"] == "LoadBalancer":
         _fill(spec, allocateLoadBalancerNodePorts=True)
-    if spec["type"] != "ExternalName":
-        _fill(spec, internalTrafficPolicy="Cluster")
+    if spec["type"] != "ExternalName" and spec.get("internalTrafficPolicy") is None:
+        spec["internalTrafficPolicy"] = "Cluster"
     _fill(_child(service, "status"), loadBalancer={})
 
 

@@ -47,7 +47,7 @@ def validate_metadata(metadata: Object, name_rule: Callable[[str], list[str]]) -
     else:
         found += bad_values("metadata.name", name, name_rule(name))
     found += validate_labels(metadata.get("labels"), "metadata.labels")
-    found += _annotations(metadata.get("annotations") or {})
+    found += validate_annotations(metadata.get("annotations"), "metadata.annotations")
     found += _owners(metadata.get("ownerReferences") or [])
     for index, finalizer in enumerate(metadata.get("finalizers") or []):
         found += _finalizer(f"metadata.finalizers[{index}]", finalizer)
@@ -72,13 +72,14 @@ def validate_labels(labels: Object | None, field: str) -> list[FieldError]:
     return found
 
 
-def _annotations(annotations: Object) -> list[FieldError]:
+def validate_annotations(annotations: Object | None, field: str) -> list[FieldError]:
+    """Objections to the keys of annotations and to their size."""
     found = []
-    for key in annotations:
-        found += bad_values("metadata.annotations", key, names.qualified_name(key.lower()))
-    size = sum(len(key.encode()) + len(str(value).encode()) for key, value in annotations.items())
+    for key in annotations or {}:
+        found += bad_values(field, key, names.qualified_name(key.lower()))
+    size = sum(len(key.encode()) + len(str(value).encode()) for key, value in (annotations or {}).items())
     if size > _ANNOTATIONS_BYTES:
-        found.append(errors.too_long("metadata.annotations", "", _ANNOTATIONS_BYTES))
+        found.append(errors.too_long(field, "", _ANNOTATIONS_BYTES))
     return found
 
 
@@ -106,6 +107,22 @@ def _finalizer(field: str, finalizer: str) -> list[FieldError]:
     if not problems and "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
         problems = ["name is neither a standard finalizer name nor is it fully qualified"]
     return bad_values(field, finalizer, problems)
+
+
+def shown_selector(selector: Object | None) -> Object | None:
+    """A selector as messages show it: fields in the order of their definition, labels sorted."""
+    if selector is None:
+        return None
+    shown: Object = {}
+    if selector.get("matchLabels"):
+        shown["matchLabels"] = dict(sorted(selector["matchLabels"].items()))
+    if selector.get("matchExpressions"):
+        order = ("key", "operator", "values")
+        shown["matchExpressions"] = [
+            {key: one.get(key, "") for key in order if key != "values" or one.get(key)}
+            for one in selector["matchExpressions"]
+        ]
+    return shown
 
 
 def validate_selector(selector: Object, field: str) -> list[FieldError]:

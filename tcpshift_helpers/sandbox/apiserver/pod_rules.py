@@ -62,11 +62,14 @@ def _containers(spec: Object, field: str, volumes: set[str]) -> Iterator[FieldEr
         yield from validate_container(container, place, volumes)
         yield from _unique(container.get("name", ""), f"{place}.name", seen)
         yield from _host_ports(container, place, host_ports)
+        if spec.get("hostNetwork"):
+            yield from _host_network_ports(container, place)
     for index, container in enumerate(spec.get("initContainers") or []):
         place = f"{field}.initContainers[{index}]"
-        yield from validate_container(container, place, volumes)
+        is_sidecar = container.get("restartPolicy") == "Always"
+        yield from validate_container(container, place, volumes, has_probes=is_sidecar)
         yield from _unique(container.get("name", ""), f"{place}.name", seen)
-        if container.get("restartPolicy") != "Always":
+        if not is_sidecar:
             for key in ("lifecycle", "livenessProbe", "readinessProbe", "startupProbe"):
                 if container.get(key) is not None:
                     sentence = "may not be set for init containers without restartPolicy=Always"
@@ -87,6 +90,13 @@ def _host_ports(container: Object, field: str, seen: set[tuple[str, str, int]]) 
         if key in seen:
             yield errors.duplicate(f"{field}.ports[{index}].hostPort", "/".join(map(str, key)))
         seen.add(key)
+
+
+def _host_network_ports(container: Object, field: str) -> Iterator[FieldError]:
+    for index, port in enumerate(container.get("ports") or []):
+        if port.get("hostPort") != port.get("containerPort"):
+            sentence = "must match `containerPort` when `hostNetwork` is true"
+            yield errors.invalid_value(f"{field}.ports[{index}].hostPort", port.get("hostPort"), sentence)
 
 
 def _policies(spec: Object, field: str) -> Iterator[FieldError]:

@@ -144,7 +144,7 @@ def _traffic_policies(spec: Object) -> Iterator[FieldError]:
         yield errors.invalid_value("spec.externalTrafficPolicy", external, sentence)
     elif external and external not in _TRAFFIC_POLICIES:
         yield errors.not_supported("spec.externalTrafficPolicy", external, _TRAFFIC_POLICIES)
-    if internal and internal not in _TRAFFIC_POLICIES:
+    if internal is not None and internal not in _TRAFFIC_POLICIES:
         yield errors.not_supported("spec.internalTrafficPolicy", internal, _TRAFFIC_POLICIES)
 
 
@@ -174,11 +174,11 @@ def validate_service_status(service: Object) -> list[FieldError]:
 def validate_endpoint_slice(endpoint_slice: Object) -> list[FieldError]:
     """All objections to an EndpointSlice but those to its metadata."""
     kind = endpoint_slice.get("addressType") or ""
-    if not kind:
-        return [errors.required("addressType")]
-    if kind not in _ADDRESS_TYPES:
-        return [errors.not_supported("addressType", kind, _ADDRESS_TYPES)]
     found: list[FieldError] = []
+    if not kind:
+        found.append(errors.required("addressType"))
+    elif kind not in _ADDRESS_TYPES:
+        found.append(errors.not_supported("addressType", kind, _ADDRESS_TYPES))
     for index, endpoint in enumerate(endpoint_slice.get("endpoints") or []):
         found += _endpoint(endpoint, f"endpoints[{index}]", kind)
     return found + list(_endpoint_ports(endpoint_slice.get("ports") or []))
@@ -188,7 +188,7 @@ def _endpoint(endpoint: Object, field: str, kind: str) -> Iterator[FieldError]:
     addresses = endpoint.get("addresses") or []
     if not addresses:
         yield errors.required(f"{field}.addresses", "must contain at least 1 address")
-    for index, text in enumerate(addresses):
+    for index, text in enumerate(addresses if kind in _ADDRESS_TYPES else ()):
         place = f"{field}.addresses[{index}]"
         if kind == "FQDN":
             yield from bad_values(place, text, names.dns_subdomain(text))
@@ -200,6 +200,8 @@ def _endpoint(endpoint: Object, field: str, kind: str) -> Iterator[FieldError]:
         if f"IPv{address.version}" != kind:
             yield errors.invalid_value(f"{field}.addresses", text, f"must be an {kind} address")
         yield from _special_address(address, text, place)
+    if endpoint.get("nodeName") is not None:
+        yield from bad_values(f"{field}.nodeName", endpoint["nodeName"], names.dns_subdomain(endpoint["nodeName"]))
     if endpoint.get("hostname"):
         yield from bad_values(f"{field}.hostname", endpoint["hostname"], names.dns_label(endpoint["hostname"]))
 

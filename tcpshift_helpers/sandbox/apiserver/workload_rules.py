@@ -12,7 +12,13 @@ from typing import Any
 
 from tcpshift_helpers.sandbox.apiserver import field_errors as errors
 from tcpshift_helpers.sandbox.apiserver.field_errors import FieldError
-from tcpshift_helpers.sandbox.apiserver.metadata_rules import negative, validate_labels, validate_selector
+from tcpshift_helpers.sandbox.apiserver.metadata_rules import (
+    negative,
+    shown_selector,
+    validate_annotations,
+    validate_labels,
+    validate_selector,
+)
 from tcpshift_helpers.sandbox.apiserver.pod_rules import validate_pod_spec
 from tcpshift_helpers.sandbox.apiserver.selectors import label_selector_from_object
 
@@ -65,7 +71,7 @@ def _selector_and_template(spec: Object, kind: str) -> list[FieldError]:
             found.append(errors.invalid_value("spec.selector", {}, f"empty selector is invalid for {kind}"))
         readable = not problems
     if not readable:
-        found.append(errors.invalid_value("spec.selector", selector, "invalid label selector"))
+        found.append(errors.invalid_value("spec.selector", shown_selector(selector), "invalid label selector"))
     else:
         found += _template(template, labels, selector)
     return found
@@ -75,12 +81,14 @@ def _template(template: Object, labels: Object | None, selector: Object | None) 
     found = []
     if not label_selector_from_object(selector).matches(labels or {}):
         sentence = "`selector` does not match template `labels`"
-        found.append(errors.invalid_value("spec.template.metadata.labels", labels, sentence))
+        shown = None if labels is None else dict(sorted(labels.items()))
+        found.append(errors.invalid_value("spec.template.metadata.labels", shown, sentence))
     found += validate_labels(labels, "spec.template.labels")
+    found += validate_annotations((template.get("metadata") or {}).get("annotations"), "spec.template.annotations")
     pod_spec = template.get("spec") or {}
     found += validate_pod_spec(pod_spec, "spec.template.spec")
     policy = pod_spec.get("restartPolicy")
-    if policy in {"OnFailure", "Never"}:
+    if policy != "Always":
         found.append(errors.not_supported("spec.template.spec.restartPolicy", policy, ("Always",)))
     if pod_spec.get("activeDeadlineSeconds") is not None:
         sentence = "activeDeadlineSeconds in ReplicaSet is not Supported"
@@ -96,7 +104,9 @@ def _strategy(strategy: Object) -> list[FieldError]:
         sentence = "may not be specified when strategy `type` is 'Recreate'"
         return [errors.forbidden("spec.strategy.rollingUpdate", sentence)]
     if kind != "RollingUpdate":
-        shown = {"Type": kind, "RollingUpdate": rolling}
+        amounts = ("maxUnavailable", "maxSurge")
+        shown_rolling = rolling and {key[0].upper() + key[1:]: rolling.get(key, 0) for key in amounts}
+        shown = {"Type": kind, "RollingUpdate": shown_rolling}
         return [errors.not_supported("spec.strategy", shown, ("Recreate", "RollingUpdate"))]
     return _rolling_update(rolling or {}, "spec.strategy.rollingUpdate")
 
@@ -131,7 +141,7 @@ def validate_workload_update(workload: Object, old: Object) -> list[FieldError]:
     selector = workload["spec"].get("selector")
     if selector == old["spec"].get("selector"):
         return []
-    return [errors.invalid_value("spec.selector", selector, "field is immutable")]
+    return [errors.invalid_value("spec.selector", shown_selector(selector), "field is immutable")]
 
 
 _COUNTS = {
