@@ -3,9 +3,10 @@
 Equal notes within the cache are counted on one Event, as the real recorder does. Notes are sent in the background, one at
 a time, so that telling never delays doing; a note that cannot be delivered is dropped with a log line.
 
-From the tenth similar note within ten minutes on (same object and reason, other words) they share one Event, too.
+From the tenth similar note within ten minutes on (same object and reason, other words) they share one Event, too, and an
+object that is much talked about is heard 25 times, then once in five minutes.
 
-Source: kubernetes/client-go tools/record/events_cache.go. Not done: the spam filter's token bucket.
+Source: kubernetes/client-go tools/record/events_cache.go (EventLogger, EventAggregator, EventSourceObjectSpamFilter).
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ _LONGEST_MESSAGE = 1024
 _DELIVERIES = 8
 _SIMILAR_NOTES = 10
 _SIMILAR_SECONDS = 600.0
+_BURST = 25
+_REFILL_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class EventRecorder:
         self._client = client
         self._queue: asyncio.Queue[tuple[_Note, float]] = asyncio.Queue()
         self._sent: OrderedDict[_Note, dict[str, Any]] = OrderedDict()
+        # How many notes each source may still make about each object, and when that was true.
+        self._allowance: OrderedDict[_Note, tuple[float, float]] = OrderedDict()
         # By note without message: the messages of the last ten minutes, and when the last one came.
         self._similar: OrderedDict[_Note, tuple[set[str], float]] = OrderedDict()
 
@@ -77,6 +82,15 @@ class EventRecorder:
         """Wait until every note taken in so far is delivered or dropped."""
         await self._queue.join()
 
+    def _is_spam(self, note: _Note, moment: float) -> bool:
+        subject = replace(note, event_type="", reason="", message="")
+        left, since = self._allowance.pop(subject, (float(_BURST), moment))
+        left = min(_BURST, left + (moment - since) / _REFILL_SECONDS)
+        spam = left < 1
+        self._allowance[subject] = (left if spam else left - 1, moment)
+        _shorten(self._allowance)
+        return spam
+
     def _merged(self, note: _Note, moment: float) -> tuple[_Note, str]:
         """The note under which this one is counted, and the words it is shown with."""
         kind = replace(note, message="")
@@ -85,8 +99,7 @@ class EventRecorder:
             messages = set()
         messages.add(note.message)
         self._similar[kind] = (messages, moment)
-        while len(self._similar) > _CACHED_NOTES:
-            self._similar.popitem(last=False)
+        _shorten(self._similar)
         if len(messages) < _SIMILAR_NOTES:
             return note, note.message
         messages.pop()
@@ -94,6 +107,8 @@ class EventRecorder:
 
     async def _deliver(self, note: _Note, moment: float) -> None:
         note, message = self._merged(note, moment)
+        if self._is_spam(note, moment):
+            return
         known = self._sent.get(note)
         if known is not None:
             try:
@@ -122,8 +137,7 @@ class EventRecorder:
     def _keep(self, note: _Note, event: dict[str, Any]) -> None:
         self._sent[note] = {"metadata": event["metadata"], "count": event.get("count", 1)}
         self._sent.move_to_end(note)
-        while len(self._sent) > _CACHED_NOTES:
-            self._sent.popitem(last=False)
+        _shorten(self._sent)
 
 
 @dataclass(frozen=True)
@@ -154,6 +168,11 @@ class EventSource:
         }
         pairs = tuple((key, value) for key, value in reference.items() if value)
         self.recorder.put(_Note(self.component, self.host, pairs, event_type, reason, message[:_LONGEST_MESSAGE]))
+
+
+def _shorten(cache: OrderedDict[_Note, Any]) -> None:
+    while len(cache) > _CACHED_NOTES:
+        cache.popitem(last=False)
 
 
 def _event(note: _Note, moment: float) -> dict[str, Any]:
