@@ -79,10 +79,14 @@ def outcome(schemas: Schemas, case: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("case", cases("refusals.json"))
 def test_an_object_is_refused_in_the_real_words_or_accepted(case: dict[str, Any], schemas: Schemas) -> None:
+    ours, real = outcome(schemas, case), case["answer"]
     if "differs" in case:
-        assert outcome(schemas, case) != case["answer"], "this difference is gone: remove its mark"
+        assert ours != real, "this difference is gone: remove its mark"
+    elif case.get("anyOrder"):
+        assert (ours["code"], ours["reason"]) == (real["code"], real["reason"])
+        assert sorted(map(str, ours["details"]["causes"])) == sorted(map(str, real["details"]["causes"]))
     else:
-        assert outcome(schemas, case) == case["answer"]
+        assert ours == real
 
 
 @pytest.mark.parametrize("case", cases("decoding.json"))

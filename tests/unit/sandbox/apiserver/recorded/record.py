@@ -4,7 +4,7 @@
 
 Nothing is stored there: every write is a dry run, but the objects that patches need (ConfigMap c, Deployment d) are made
 first and removed at the end. Istio's custom resource definitions must be installed. The answers in the repository are
-those of kube-apiserver 1.34.0. A case with `differs` is one where the sandbox knowingly answers otherwise; it says why.
+those of kube-apiserver 1.34.0. A case with `differs` is one where the sandbox knowingly answers otherwise; it says why. With `anyOrder`, the real server tells its objections in an order that changes from answer to answer.
 """
 
 from __future__ import annotations
