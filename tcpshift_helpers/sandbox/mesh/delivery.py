@@ -31,6 +31,9 @@ log = logging.getLogger("ads")
 # Long enough for Envoy to read a file first: it answers questions on the very thread that would apply it.
 _FIRST_POLL_SECONDS = 0.003
 _LONGEST_POLL_SECONDS = 0.25
+_NO_REASON = (
+    "its admin port keeps no reason where clusters are refused; kubectl logs of the proxy's pod has Envoy's words"
+)
 _SECOND_LOOK_SECONDS = 0.03
 _WARMING_SECONDS = 1.0
 
@@ -204,7 +207,7 @@ class Delivery:
 
     async def _reasons(self) -> list[Refusal]:
         try:
-            return await self._admin.refusals() or [Refusal("", "Envoy refused the configuration without a reason")]
+            return await self._admin.refusals() or [Refusal("", _NO_REASON)]
         except (OSError, TimeoutError) as error:
             return [Refusal("", f"Envoy refused the configuration, and its reason could not be read: {error}")]
 

@@ -4,7 +4,7 @@ The API server asks before it stores. Types, unknown fields and required fields 
 (`apiserver/istio_schemas.py`): values of a wrong type are passed over here, never a reason to crash.
 Where the words alone do not say what to write (all weights zero), a sentence is added after them.
 
-Not checked: the inside of `http` and `tls` routes except weights, TLS certificates of servers, outlier detection,
+Not checked: the inside of `http` and `tls` routes except weights, other TLS settings of servers, outlier detection,
 locality and consistent-hash settings. The sandbox does not serve these, and istiod's status says so.
 
 Source: istio.io/istio, 1.31 line: pkg/config/validation/validation.go, pkg/webhooks/validation/server/server.go;
@@ -255,6 +255,7 @@ def _server(server: Obj, found: Findings) -> None:
     port_is_valid = len(found.errors) == before
     if bind and not bind.startswith("unix://") and not hostnames.is_address(bind):
         found.add(f"{bind} is not a valid IP")
+    _certificates(_map(server, "tls"), found)
     if port_is_valid and isinstance(port, dict):
         _server_tls(port, server.get("tls"), found)
 
@@ -287,6 +288,18 @@ def _server_port(port: Obj, found: Findings) -> None:
         shown = [f"number:{number}"] if number else []
         shown += [f'protocol:"{protocol}"'] if protocol else []
         found.add(f"port name must be set: {'  '.join(shown)}")
+
+
+def _certificates(tls: Obj, found: Findings) -> None:
+    mode = tls.get("mode")
+    if mode not in ("SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL") or tls.get("credentialName") or tls.get("credentialNames"):
+        return
+    kind = "SIMPLE TLS" if mode == "SIMPLE" else "MUTUAL TLS"
+    if mode != "SIMPLE" and not tls.get("caCertificates"):
+        found.add(f"{kind} requires a client CA bundle")
+    for one in _maps(tls, "tlsCertificates") or [tls]:
+        found.add(None if one.get("serverCertificate") else f"{kind} requires a server certificate")
+        found.add(None if one.get("privateKey") else f"{kind} requires a private key")
 
 
 def _server_tls(port: Obj, tls: object, found: Findings) -> None:

@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import itertools
 import json
-import os
 import random
+import socket
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from tcpshift_helpers.sandbox import envoy
 from tcpshift_helpers.sandbox.mesh.configuration import Configuration, build
 from tcpshift_helpers.sandbox.mesh.delivery import Delivery, Outcome
 from tcpshift_helpers.sandbox.mesh.model import Proxy, Snapshot
+from tcpshift_helpers.sandbox.network import ENVOY_ADMIN_PORT
 
 from .objects import endpoint_slice, gateway_pod, pod, service, with_objects
 
@@ -29,6 +30,18 @@ if TYPE_CHECKING:
 DRAIN_TIME_SECONDS = 2
 
 
+def free_prefix() -> str:
+    """The first three numbers of loopback addresses on which no other Envoy runs."""
+    while True:
+        prefix = f"127.{random.randint(100, 250)}.{random.randint(1, 250)}"
+        with socket.socket() as probe:
+            try:
+                probe.bind((f"{prefix}.10", ENVOY_ADMIN_PORT))
+            except OSError:
+                continue
+            return prefix
+
+
 class Mesh:
     """One gateway pod with its Envoy, and the objects it is configured from.
 
@@ -38,7 +51,7 @@ class Mesh:
     """
 
     def __init__(self, directory: Path) -> None:
-        self.prefix = f"127.{random.randint(100, 250)}.{os.getpid() % 250}"
+        self.prefix = free_prefix()
         self.xds = directory / "xds"
         self.xds.mkdir()
         self._bootstrap = directory / "envoy.json"

@@ -155,8 +155,8 @@ async def test_write_to_new_split_takes_milliseconds(mesh: Mesh, istio: Istio) -
                 pass
             took_ms.append((time.perf_counter() - began) * 1000)
             await plane.condition("VirtualService", "tcp-echo", "True")
-        # 3 ms where nothing else runs; real istiod needs 106 ms.
-        assert statistics.median(took_ms) < 50, took_ms
+        # 3 ms where nothing else runs; measured with the real istiod, whose debounce is on: 106 ms.
+        assert statistics.median(took_ms) < 80, took_ms
 
 
 async def test_refusal_becomes_condition_and_one_event(mesh: Mesh, istio: Istio) -> None:

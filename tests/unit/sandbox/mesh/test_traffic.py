@@ -126,6 +126,18 @@ async def test_refused_configuration_leaves_the_old_one_in_force(mesh: Mesh, ist
     assert await mesh.probe() == "two"
 
 
+async def test_refused_clusters_are_everybodys_concern(mesh: Mesh, istio: Istio) -> None:
+    """Envoy names no culprit for clusters: all objects of the proxy are told."""
+    await mesh.apply(*istio({"v1": None}))
+    objects = istio({"v1": 80, "v2": 20})
+    objects[1]["spec"]["trafficPolicy"] = {"connectionPool": {"tcp": {"connectTimeout": "0s"}}}
+    (refusal,) = (await mesh.apply(*objects)).refusals
+    assert refusal.name == ""
+    assert "kubectl logs" in refusal.details
+    assert set(await mesh.probes(20)) <= {"one", "two"}
+    assert not (await mesh.apply(*istio({"v1": None}))).refusals
+
+
 async def test_a_taken_port_is_refused_loudly_and_tried_again(mesh: Mesh, istio: Istio) -> None:
     squatter = await asyncio.start_server(lambda _r, w: w.close(), mesh.load_balancer, 31400)
     answers: asyncio.Queue[ProxyState] = asyncio.Queue()

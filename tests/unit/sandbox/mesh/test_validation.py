@@ -18,7 +18,6 @@ RECORDED = json.loads((Path(__file__).parent / "recorded" / "validation.json").r
 # Refused by the schema or the decoder in the real server too, before the webhook is asked.
 NOT_OURS = "error decoding configuration"
 UNCHECKED = {
-    "gw tls simple no cert": "certificates of servers are not checked: TLS is not served",
     "vs tls no match": "the inside of tls rules is not checked: the schema requires match",
 }
 ADVISED = "write a weight above 0"
