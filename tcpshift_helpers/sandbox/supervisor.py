@@ -6,10 +6,13 @@ What the supervisor itself does is in `supervise`.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,7 +25,7 @@ from tcpshift_helpers.sandbox.parts import command, environment, last_lines, ope
 from tcpshift_helpers.sandbox.supervise import EXIT_ANOTHER_HOLDS_THE_LOCK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tcpshift_helpers.sandbox.home import Home
@@ -86,7 +89,8 @@ def start(home: Home, *, progress: Callable[[str], None] | None = None) -> None:
             time.sleep(_POLL_SECONDS)
         if not lock.is_held(home.supervisor_lock):
             say("Starting the sandbox")
-            process = _spawn(home)
+            with _signals_deferred():
+                process = _spawn(home)
         elif not readiness.missing(home):
             return
         else:
@@ -181,6 +185,25 @@ def reset(home: Home, *, progress: Callable[[str], None] | None = None) -> None:
         guard.release()
     if was_running:
         start(home, progress=progress)
+
+
+@contextlib.contextmanager
+def _signals_deferred() -> Iterator[None]:
+    """Hold back Ctrl-C and its like: between a process's start and its being known, nobody could stop it."""
+    if threading.current_thread() is not threading.main_thread():
+        # Handlers run in the main thread alone, so nothing interrupts this one.
+        yield
+        return
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+    for number in came:
+        signal.raise_signal(number)
 
 
 def _spawn(home: Home) -> subprocess.Popen[bytes]:

@@ -70,12 +70,11 @@ def test_the_version_is_written_in_the_changelog() -> None:
 
 
 def test_no_file_tells_of_a_machine_or_a_package_registry() -> None:
-    # Spelled apart, so that this file does not accuse itself.
-    forbidden = re.compile(
-        "|".join(["/home/[a-z]", "/Users/[A-Za-z]", "/root/", "/work/", r"files\.python" "hosted", r"pypi\.or" "g"])
-    )
+    forbidden = re.compile(r"/home/[a-z]|/Users/[A-Za-z]|/root/|/work/|files\.pythonhosted|pypi\.org")
     told = []
     for path in _tracked_files():
+        if path == Path(__file__):
+            continue  # It names what it forbids.
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
         except UnicodeDecodeError:
