@@ -190,8 +190,17 @@ class Container:
         self.kill()
         await asyncio.gather(self._task, return_exceptions=True)
 
+    async def finish(self) -> None:
+        """End it at once, without a word."""
+        self._stopping = True
+        self.kill()
+        if self._task is not None:
+            if self.process is None:
+                self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
     def kill(self) -> None:
-        """End it at once."""
+        """Send SIGKILL to what runs."""
         if self.process is not None:
             self.process.signal_group(signal.SIGKILL)
 

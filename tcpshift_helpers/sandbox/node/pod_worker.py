@@ -215,21 +215,11 @@ class PodWorker:
 
     async def discard(self) -> None:
         """The pod is gone from the API server: end what still runs, at once, and forget it."""
-        for container in self.containers.values():
-            container.kill()
-        if self._end is None:
-            await asyncio.gather(*(container.stop(0) for container in self.containers.values()))
+        await asyncio.gather(*(container.finish() for container in self.containers.values()))
+        if self._end is not None:
+            self._end.cancel()
         await self._cancel_life()
         await asyncio.to_thread(shutil.rmtree, self.directory, ignore_errors=True)
-
-    async def abandon(self) -> None:
-        """Stop looking after it, leaving its processes as they are: the agent ends."""
-        for container in self.containers.values():
-            if container.pump is not None:
-                container.pump.close()
-        for task in (self._life, self._end, *self._tasks):
-            if task is not None:
-                task.cancel()
 
     async def shut_down(self, grace_seconds: float) -> None:
         """End its processes without telling the API server: the sandbox stops, the pod stays."""
