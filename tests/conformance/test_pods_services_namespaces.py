@@ -198,6 +198,31 @@ def test_service_that_turns_external_gives_its_address_back(api, core):
     assert api.post(f"{core}/services", service("t", clusterIP=address)).code == 201
 
 
+def test_service_changes_its_type_and_loses_what_belongs_to_the_old_one(api, core):
+    path = f"{core}/services"
+    api.post(path, service(type="LoadBalancer"))
+    status = api.patch(f"{path}/s/status", {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.9"}]}}}).body[
+        "status"
+    ]
+    assert status == {"loadBalancer": {"ingress": [{"ip": "192.0.2.9", "ipMode": "VIP"}]}}
+    node_port = api.patch(f"{path}/s", {"spec": {"type": "NodePort"}}).body
+    assert "allocateLoadBalancerNodePorts" not in node_port["spec"]
+    assert (node_port["spec"]["externalTrafficPolicy"], node_port["status"]) == ("Cluster", {"loadBalancer": {}})
+    plain = api.patch(f"{path}/s", {"spec": {"type": "ClusterIP"}}).body["spec"]
+    assert ("externalTrafficPolicy" in plain, "nodePort" in plain["ports"][0]) == (False, False)
+    external = api.patch(f"{path}/s", {"spec": {"type": "ExternalName", "externalName": "a.b"}}).body["spec"]
+    assert "clusterIP" not in external
+    again = api.patch(f"{path}/s", {"spec": {"type": "ClusterIP", "externalName": None}}).body["spec"]
+    assert ADDRESS.fullmatch(again["clusterIP"])
+
+
+def test_node_brings_its_status(api):
+    status = {"addresses": [{"type": "InternalIP", "address": "192.0.2.1"}]}
+    created = api.post("/api/v1/nodes", {"metadata": {"name": "conformance"}, "status": status})
+    assert created.body["status"]["addresses"] == status["addresses"]
+    assert api.delete("/api/v1/nodes/conformance").body["status"] == "Success"
+
+
 def test_the_api_servers_own_service(api):
     own = api.get("/api/v1/namespaces/default/services/kubernetes").body
     assert own["metadata"]["labels"] == {"component": "apiserver", "provider": "kubernetes"}
@@ -229,7 +254,7 @@ def test_namespace_terminates(api, short_lived):
         200, {"phase": "Terminating"}, {"finalizers": ["kubernetes"]}
     )  # fmt: skip
     assert "deletionGracePeriodSeconds" not in marked.body["metadata"]
-    again = api.delete(short_lived)
+    again = api.delete(f"{short_lived}?propagationPolicy=Foreground")
     assert (again.code, again.body) == (200, marked.body)
     refused = api.post(f"{short_lived}/configmaps", {"metadata": {"name": "x"}})
     words = "unable to create new content in namespace short-lived because it is being terminated"

@@ -131,11 +131,9 @@ def _delete_namespace(registry: Registry, target: Target, obj: Object, options: 
     metadata = obj["metadata"]
     if registry.strategy(target.resource).is_complete(obj):
         return _remove(registry, target, obj, options), True
-    finalizers = _with_policy(list(metadata.get("finalizers") or []), options.propagation_policy)
-    if "deletionTimestamp" in metadata and finalizers == (metadata.get("finalizers") or []):
+    if "deletionTimestamp" in metadata:
         return obj, False
-    metadata.setdefault("deletionTimestamp", timestamp())
-    _set_finalizers(metadata, finalizers)
+    metadata["deletionTimestamp"] = timestamp()
     obj["status"] = {**(obj.get("status") or {}), "phase": "Terminating"}
     return _write(registry, target, obj, options), False
 

@@ -44,7 +44,9 @@ class ResourcePath:
 
 def parse_path(path: str) -> ResourcePath | None:
     """Read a resource path; None if it is not one (discovery, health, unknown)."""
-    parts = [part for part in path.split("/") if part]
+    parts = path.strip("/").split("/")
+    if "" in parts:
+        return None
     if len(parts) >= 3 and parts[0] == "api":
         group, version, rest = "", parts[1], parts[2:]
     elif len(parts) >= 4 and parts[0] == "apis":

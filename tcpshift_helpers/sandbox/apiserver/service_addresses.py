@@ -18,6 +18,7 @@ Object = dict[str, Any]
 
 _NODE_PORTS = range(30000, 32768)
 _NEED_ADDRESS = ("ClusterIP", "NodePort", "LoadBalancer")
+_NEED_NODE_PORTS = ("NodePort", "LoadBalancer")
 
 
 def allocate(service: Object, others: Iterable[Object], addresses: Iterable[str]) -> None:
@@ -42,36 +43,55 @@ def allocate(service: Object, others: Iterable[Object], addresses: Iterable[str]
     _allocate_address(service, {_cluster_ip(other) for other in rest}, list(addresses))
     if kind == "NodePort" or (kind == "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts", True)):
         _allocate_node_ports(service, rest)
-    elif kind == "ClusterIP":
-        for port in spec.get("ports") or []:
-            port.pop("nodePort", None)
 
 
 def keep_allocated(service: Object, old: Object) -> None:
     """Carry over what an update left out, and drop what its new type has no use for, in place.
 
-    A changed ClusterIP stays as it is, for validation to refuse.
+    What an update changes by itself stays as it is, for validation to refuse.
     """
     spec, old_spec = service["spec"], old["spec"]
     kind, old_kind = spec.get("type", "ClusterIP"), old_spec.get("type", "ClusterIP")
-    if kind == "ExternalName":
-        if old_kind != kind and spec.get("clusterIP") in (None, "", old_spec.get("clusterIP")):
-            _release(spec)
-        return
+    if kind in _NEED_ADDRESS and old_kind in _NEED_ADDRESS:
+        _keep_cluster_ip(spec, old_spec)
+    elif old_kind in _NEED_ADDRESS and spec.get("clusterIP") in (None, "", old_spec.get("clusterIP")):
+        _release(spec)
+    if kind in _NEED_NODE_PORTS and old_kind in _NEED_NODE_PORTS:
+        _keep_node_ports(spec, old_spec)
+    elif old_kind in _NEED_NODE_PORTS:
+        _drop_node_ports(spec, old_spec)
+        _drop_if_unchanged(spec, old_spec, "externalTrafficPolicy")
+    if old_kind == "LoadBalancer" and kind != old_kind:
+        _drop_if_unchanged(spec, old_spec, "allocateLoadBalancerNodePorts")
+        _drop_if_unchanged(spec, old_spec, "loadBalancerClass")
+        service["status"] = {"loadBalancer": {}}
+
+
+def _keep_cluster_ip(spec: Object, old_spec: Object) -> None:
     if not spec.get("clusterIP") and old_spec.get("clusterIP"):
         spec["clusterIP"] = old_spec["clusterIP"]
         spec["clusterIPs"] = list(old_spec.get("clusterIPs") or [old_spec["clusterIP"]])
-    elif spec.get("clusterIP") and spec["clusterIP"] != old_spec.get("clusterIP"):
+    elif spec.get("clusterIP") != old_spec.get("clusterIP"):
         spec["clusterIPs"] = [spec["clusterIP"]]
-    if kind == "ClusterIP":
-        spec.pop("externalTrafficPolicy", None)
-        spec.pop("allocateLoadBalancerNodePorts", None)
-        return
-    node_ports = {_port_key(port): port.get("nodePort") for port in old_spec.get("ports") or []}
+
+
+def _keep_node_ports(spec: Object, old_spec: Object) -> None:
+    known = {_port_key(port): port.get("nodePort") for port in old_spec.get("ports") or []}
     for port in spec.get("ports") or []:
-        known = node_ports.get(_port_key(port))
-        if known and not port.get("nodePort"):
-            port["nodePort"] = known
+        if known.get(_port_key(port)) and not port.get("nodePort"):
+            port["nodePort"] = known[_port_key(port)]
+
+
+def _drop_node_ports(spec: Object, old_spec: Object) -> None:
+    known = {port.get("nodePort") for port in old_spec.get("ports") or []}
+    for port in spec.get("ports") or []:
+        if port.get("nodePort") in known:
+            port.pop("nodePort", None)
+
+
+def _drop_if_unchanged(spec: Object, old_spec: Object, field: str) -> None:
+    if spec.get(field) == old_spec.get(field):
+        spec.pop(field, None)
 
 
 def _port_key(port: Object) -> tuple[str, int]:

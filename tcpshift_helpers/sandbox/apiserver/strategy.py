@@ -127,6 +127,24 @@ class EndpointSliceStrategy(Strategy):
         return super()._differs(obj, old) or obj["metadata"].get("labels") != old["metadata"].get("labels")
 
 
+class NodeStrategy(Strategy):
+    """A kubelet brings the status along when it registers its node."""
+
+    def prepare_for_create(self, obj: Object) -> None:
+        """Keep all."""
+
+
+class ServiceStrategy(Strategy):
+    """Addresses are given by `service_addresses` and by a controller."""
+
+    def prepare_for_status_update(self, obj: Object, old: Object) -> None:
+        """An address of a load balancer is a virtual one unless said otherwise."""
+        super().prepare_for_status_update(obj, old)
+        for ingress in ((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []:
+            if ingress.get("ip"):
+                ingress.setdefault("ipMode", "VIP")
+
+
 class NamespaceStrategy(Strategy):
     """A namespace goes only when its own finalizer, `spec.finalizers`, is gone: when it is empty."""
 
@@ -200,7 +218,8 @@ def _qos_class(spec: Object) -> str:
 _BUILT_IN: dict[str, Callable[[ResourceType], Strategy]] = {
     "namespaces": NamespaceStrategy,
     "pods": lambda resource: PodStrategy(resource, returns_deleted=True, counts_generations=True),
-    "services": lambda resource: Strategy(
+    "nodes": NodeStrategy,
+    "services": lambda resource: ServiceStrategy(
         resource, returns_deleted=True, create_on_update=True, first_status='{"loadBalancer":{}}'
     ),
     "serviceaccounts": lambda resource: Strategy(resource, returns_deleted=True),

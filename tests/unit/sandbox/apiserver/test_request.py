@@ -41,7 +41,7 @@ def test_resource_paths(path, expected):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/api", "/api/v1", "/apis", "/apis/apps", "/apis/apps/v1", "/healthz", "/openapi/v3"]
+    "path", ["/", "/api", "/api/v1", "/apis", "/apis/apps", "/apis/apps/v1", "/healthz", "/openapi/v3", "/api/v1//pods"]
 )
 def test_other_paths(path):
     assert parse_path(path) is None
