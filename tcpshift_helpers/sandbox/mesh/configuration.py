@@ -1,6 +1,9 @@
 """The whole configuration of one proxy: listeners, clusters, endpoints, and which objects they come from. Pure.
 
 `build` is all that istiod computes; delivering it and telling how it went are `delivery` and `status`.
+
+A sidecar gets inbound listeners alone, for the ports that its containers declare and Services target: a port declared
+nowhere is refused, where Istio passes it through, and nothing captures what the application sends.
 """
 
 from __future__ import annotations
