@@ -142,12 +142,15 @@ class _Merger:
         _check_order(wanted or [], order, merge_key)
         if key not in original and key not in patch:
             return
+        if not current and not wanted:
+            raise internal_error("no elements in any of the given slices")
         server_order = list(current or [])
         if key not in patch:
             merged = server_order
         elif key not in original:
             merged = _without_directives(wanted)[0]
         else:
+            server_order = _order_left_behind(server_order, wanted or [], merge_key)
             merged = self._merge_list(current or [], wanted or [], field)
         original[key] = _ordered(merged, order, server_order, merge_key)
         patch.pop(key, None)
@@ -204,16 +207,22 @@ def _apply_element_directives(
 
 def _check_order(patch: list[Any], order: list[Any], merge_key: str) -> None:
     """The patched elements must stand in the same order as in `$setElementOrder`."""
+    is_directive = [isinstance(element, dict) and PATCH in element for element in patch]
+    kept = [
+        (None if directive else _identity(element, merge_key))
+        for element, directive in zip(patch, is_directive, strict=True)
+        if not (merge_key and directive and element[PATCH] == "delete")
+    ]
     if not patch or not order:
         return
-    remaining = iter([_identity(item, merge_key) for item in order])
-    for element in patch:
-        if isinstance(element, dict) and PATCH in element:
-            continue
-        if _identity(element, merge_key) not in remaining:
-            raise internal_error(
-                f"The order in patch list:\n{plain(patch)}\n doesn't match $setElementOrder list:\n{plain(order)}\n"
-            )
+    for wanted in (_identity(item, merge_key) for item in order):
+        while kept and kept[0] is None:  # a directive has no place in the order
+            kept.pop(0)
+        if kept and kept[0] == wanted:
+            kept.pop(0)
+    if kept:
+        message = f"The order in patch list:\n{plain(patch)}\n doesn't match $setElementOrder list:\n{plain(order)}\n"
+        raise internal_error(message)
 
 
 def _identity(element: Any, merge_key: str) -> Any:
@@ -243,6 +252,22 @@ def _ordered(merged: list[Any], patch_order: list[Any], server_order: list[Any],
             result.append(own.pop(0))
         result.append(element)
     return result + own
+
+
+def _order_left_behind(server: list[Any], patch: list[Any], merge_key: str) -> list[Any]:
+    """The server's order as the real server sees it after the merge.
+
+    It deletes and appends in the list it reads the order from, so new elements stand there in the places of deleted
+    ones, behind the server's own.
+    """
+    if not merge_key:
+        return server
+    directives = [element for element in patch if isinstance(element, dict) and PATCH in element]
+    gone = [element.get(merge_key) for element in directives if element[PATCH] == "delete"]
+    left = [element for element in server if _identity(element, merge_key) not in gone]
+    known = [_identity(element, merge_key) for element in left]
+    new = [element for element in patch if element not in directives and _identity(element, merge_key) not in known]
+    return left + new[: len(server) - len(left)]
 
 
 def _deduplicated(values: list[Any]) -> list[Any]:
