@@ -10,11 +10,14 @@ Source: kubernetes 1.34 pkg/kubelet/prober (worker.go, prober.go), pkg/probe/{ht
 from __future__ import annotations
 
 import asyncio
+import signal
 import ssl
 import subprocess
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from tcpshift_helpers.sandbox.node.processes import signal_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -151,11 +154,11 @@ async def _exec(command: list[str], target: Target, seconds: float) -> None:
         async with asyncio.timeout(seconds):
             output, _ = await process.communicate()
     except TimeoutError:
-        process.kill()
-        await process.wait()
+        signal_group(process.pid, signal.SIGKILL)
+        await process.communicate()
         raise ProbeFailure(f'command timed out: "{" ".join(command)}" timed out after {seconds:g}s') from None
     except asyncio.CancelledError:
-        process.kill()
+        signal_group(process.pid, signal.SIGKILL)
         raise
     if process.returncode != 0:
         raise ProbeFailure(output[:_LONGEST_ANSWER].decode(errors="replace").strip())
