@@ -7,6 +7,8 @@ print, and without colour vision. It decides nothing: verdicts come from distrib
 
 from __future__ import annotations
 
+import base64
+import io
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
@@ -78,10 +80,17 @@ def alt_text(frame: pd.DataFrame, weights: Mapping[str, int] | None = None) -> s
 
 
 def show(figure: Figure, alt: str = "") -> None:
-    """Display a figure in a notebook as PNG with alt text (default: the one it was made with)."""
+    """Display a figure in a notebook as PNG with alt text (default: the one it was made with).
+
+    The PNG is made here, because IPython draws figures only where pyplot's inline backend was set up.
+    """
     from IPython.display import display  # noqa: PLC0415 - only notebooks have it loaded
 
-    display(figure, metadata={"image/png": {"alt": alt or str(getattr(figure, "alt", ""))}})  # type: ignore[no-untyped-call]
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    data = {"image/png": base64.b64encode(picture.getvalue()).decode(), "text/plain": "<Figure>"}
+    metadata = {"image/png": {"alt": alt or str(getattr(figure, "alt", ""))}}
+    display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
 
 
 def _figure(height_inches: float) -> Figure:
