@@ -8,6 +8,7 @@ Source: kubernetes/apiserver pkg/endpoints/handlers/watch.go; kubernetes pkg/reg
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 from contextlib import aclosing
@@ -65,8 +66,9 @@ class Streams:
             asyncio.timeout(options.timeout_seconds + _STALLED_SECONDS),  # for a client that stopped reading
             aclosing(watch(self._store, self._wakeups, options, representation)) as lines,
         ):
-            async for line in lines:
-                await response.write(line)
+            with contextlib.suppress(ConnectionResetError):  # the client is gone
+                async for line in lines:
+                    await response.write(line)
         return response
 
     def close(self) -> None:
@@ -117,8 +119,9 @@ async def _relay(request: web.Request, answer: aiohttp.ClientResponse, name: str
     response = web.StreamResponse(headers={"Content-Type": "text/plain"})
     response.enable_chunked_encoding()
     await response.prepare(request)
-    async for chunk in answer.content.iter_chunked(_CHUNK_BYTES):
-        await response.write(chunk)
+    with contextlib.suppress(ConnectionResetError):  # the client is gone
+        async for chunk in answer.content.iter_chunked(_CHUNK_BYTES):
+            await response.write(chunk)
     return response
 
 
