@@ -159,6 +159,7 @@ async def _exec(command: list[str], target: Target, seconds: float) -> None:
         raise ProbeFailure(f'command timed out: "{" ".join(command)}" timed out after {seconds:g}s') from None
     except asyncio.CancelledError:
         signal_group(process.pid, signal.SIGKILL)
+        await process.communicate()
         raise
     if process.returncode != 0:
         raise ProbeFailure(output[:_LONGEST_ANSWER].decode(errors="replace").strip())

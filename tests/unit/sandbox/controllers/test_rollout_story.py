@@ -1,11 +1,13 @@
 """The same Deployment's life as under the real kube-controller-manager 1.34.0: every state at rest, and the Events.
 
-`recorded/rollout_story.json` is what the real one made of it, on 2026-11-24; `rollout_story` says how to record anew.
+`recorded/rollout_story.json` is what the real one made of it, on 2026-11-24 (two runs: the states were the same, and so were
+all Events but one); `rollout_story` says how to record anew.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +37,13 @@ async def test_every_step_comes_to_rest_as_with_the_real_controllers(controllers
             assert _text(last) == _text(RECORDED["steps"][step]), step
     assert set(seen) == set(RECORDED["steps"])
     await controllers.recorder.drained()
-    assert await story.events() == RECORDED["events"]
+    events = set(await story.events())
+    assert set(RECORDED["events"]) <= events
+    # Which of several old ReplicaSets shrinks by how much at a time is a race, in the real one, too.
+    assert all(
+        re.search(r" Scaled (up|down) replica set \S+ from \d to \d$", event)
+        for event in events - set(RECORDED["events"])
+    )
 
 
 def _text(state: dict[str, Any]) -> list[str]:

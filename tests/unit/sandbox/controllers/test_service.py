@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from tcpshift_helpers.sandbox.client import EVENTS, NAMESPACES, SERVICES
 
 if TYPE_CHECKING:
@@ -58,7 +56,6 @@ async def test_one_too_many_waits_and_is_told(controllers: Controllers, until: A
     await until(lambda: addresses(controllers).get(waiting) == f"{prefix}.5", "the freed address")
 
 
-@pytest.mark.xfail(reason="the real API server empties status.loadBalancer in this write; ours refuses the write")
 async def test_a_service_that_is_no_load_balancer_any_more_gives_it_back(controllers: Controllers, until: Any) -> None:
     client = controllers.client
     await client.create(SERVICES, service("s"))

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 async def http_server(status_line: bytes) -> AsyncIterator[tuple[Target, int, list[bytes]]]:
     """A server that answers every request with this status line; an empty one closes the connection."""
     asked: list[bytes] = []
+    answers: set[asyncio.Task[Any] | None] = set()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers.add(asyncio.current_task())
         with contextlib.suppress(asyncio.IncompleteReadError):
             asked.append(await reader.readuntil(b"\r\n\r\n"))
         if status_line == b"silence":
@@ -28,11 +30,16 @@ async def http_server(status_line: bytes) -> AsyncIterator[tuple[Target, int, li
         elif status_line:
             writer.write(status_line + b"\r\n\r\n")
         writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
         yield Target("127.0.0.1", {"web": port}, {"PATH": "/usr/bin:/bin"}, "/"), port, asked
+        for _ in range(10):  # connections made are taken in, and none is left open
+            await asyncio.sleep(0)
+        await asyncio.gather(*filter(None, answers))
 
 
 async def failure(probe: dict[str, Any], target: Target) -> str:
