@@ -22,7 +22,16 @@ def test_the_canonical_form_is_the_same_amount_and_its_own_canonical_form(text: 
 
 
 @pytest.mark.parametrize(
-    ("text", "amount"), [("1", 1), ("500m", Fraction(1, 2)), ("1Ki", 1024), ("2e3", 2000), (".5", Fraction(1, 2))]
+    ("text", "amount"),
+    [
+        ("1", 1),
+        ("500m", Fraction(1, 2)),
+        ("1Ki", 1024),
+        ("1Mi", 1024**2),
+        ("2Gi", 2 * 1024**3),
+        ("2e3", 2000),
+        (".5", Fraction(1, 2)),
+    ],
 )
 def test_amounts(text: str, amount: Fraction) -> None:
     assert quantities.problem(text) is None
