@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from tcpshift_helpers.api import MERGE_PATCH, Api, Object, Resource
 from tcpshift_helpers.errors import ClusterUnreachableError, NotFoundError
 from tcpshift_helpers.progress import ProgressLine
@@ -214,7 +216,7 @@ def _choose_context(files: str, context: str | None) -> str:
         loader = kube_config.KubeConfigMerger(files).config  # type: ignore[no-untyped-call]
         names = [entry["name"] for entry in loader["contexts"] or []] if loader else []
         current = loader.safe_get("current-context") if loader else None
-    except (ConfigException, KeyError, TypeError, ValueError, OSError) as error:
+    except (ConfigException, yaml.YAMLError, KeyError, TypeError, ValueError, OSError) as error:
         raise ClusterUnreachableError(f"The kubeconfig {files} cannot be read: {error}") from error
     there = f"Contexts there: {', '.join(names) or 'none'}."
     if context is None and not current:

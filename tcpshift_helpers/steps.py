@@ -171,7 +171,10 @@ def _ingress(cluster: Cluster) -> Problem | None:
     (host, port), _ = istio.find_ingress(cluster)
     frame = netcat.probe(host, port, 1, progress=False)
     if frame["answer"].isna().all():
-        return Problem(f"no answer from {host}:{port}: {frame['error'].iloc[0]}", "istio.wait_in_force(cluster)")
+        virtual_services = cluster.api.resource_named("virtualservices.networking.istio.io")
+        routed = cluster.read_or_none(virtual_services, "tcp-echo") is not None
+        do = "istio.wait_in_force(cluster)" if routed else 'kubectl.apply(cluster, "tcp-echo-all-v1.yaml")'
+        return Problem(f"no answer from {host}:{port}: {frame['error'].iloc[0]}", do)
     return None
 
 

@@ -1,0 +1,215 @@
+"""Probes against real sockets on loopback: answers, each way to fail, order, interruption, use inside a running loop."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from tcpshift_helpers import netcat
+from tcpshift_helpers.errors import UsageError
+
+Handler = Callable[[socket.socket], object]
+
+
+class Server:
+    """A TCP server on loopback that hands each connection to a function in a thread."""
+
+    def __init__(self, handler: Handler) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port = int(self.listener.getsockname()[1])
+        self.handler = handler
+        self.threads: list[threading.Thread] = []
+        self.acceptor = threading.Thread(target=self._accept, daemon=True)
+        self.acceptor.start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
+            self.threads.append(thread)
+            thread.start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection:
+            self.handler(connection)
+
+    def close(self) -> None:
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for thread in (self.acceptor, *self.threads):
+            thread.join(timeout=5)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Handler], int]]:
+    servers: list[Server] = []
+
+    def start(handler: Handler) -> int:
+        servers.append(Server(handler))
+        return servers[-1].port
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+def read_line(connection: socket.socket) -> bytes:
+    with connection.makefile("rb") as reader:
+        return reader.readline()
+
+
+def echo(connection: socket.socket) -> None:
+    connection.sendall(b"one " + read_line(connection))
+
+
+def test_sends_the_date_and_reads_the_answer(
+    serve: Callable[[Handler], int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = netcat.probe("127.0.0.1", serve(echo), 3)
+    assert {name: str(kind) for name, kind in frame.dtypes.items()} == {
+        "started_at": "datetime64[ns, UTC]",
+        "answer": "string",
+        "line": "string",
+        "latency_ms": "float64",
+        "error": "string",
+    }
+    assert list(frame["answer"]) == ["one"] * 3
+    assert frame["error"].isna().all()
+    assert (frame["latency_ms"] > 0).all()
+    assert frame["started_at"].is_monotonic_increasing
+    assert frame.attrs == {"interrupted": False}
+    netcat.lines(frame)
+    shown = capsys.readouterr().out.splitlines()
+    assert all(
+        re.fullmatch(r"one [A-Z][a-z]{2} [A-Z][a-z]{2} [ 1-3]\d \d\d:\d\d:\d\d UTC \d{4}", line) for line in shown
+    )
+
+
+def test_writes_the_date_as_the_command_does() -> None:
+    assert netcat.date_line(datetime(2018, 11, 12, 23, 24, 57, tzinfo=UTC)) == "Mon Nov 12 23:24:57 UTC 2018"
+    assert netcat.date_line(datetime(2026, 3, 1, 1, 2, 3, tzinfo=UTC)) == "Sun Mar  1 01:02:03 UTC 2026"
+
+
+def _reset(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def _empty_line(connection: socket.socket) -> None:
+    read_line(connection)
+    connection.sendall(b"\n")
+
+
+def _too_long(connection: socket.socket) -> None:
+    read_line(connection)
+    connection.sendall(b"x" * 200_000)
+
+
+@pytest.mark.parametrize(
+    ("handler", "error"),
+    [
+        (_reset, "reset: accepted, then cut"),
+        (read_line, "closed without answer"),
+        (_empty_line, "empty answer"),
+        (_too_long, "answer longer than 65536 bytes"),
+    ],
+)
+def test_a_failure_is_a_row_with_its_reason(serve: Callable[[Handler], int], handler: Handler, error: str) -> None:
+    frame = netcat.probe("127.0.0.1", serve(handler), 2)
+    assert list(frame["error"]) == [error] * 2
+    assert frame[["answer", "line", "latency_ms"]].isna().all(axis=None)
+
+
+def test_says_refused_when_nothing_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    assert netcat.probe("127.0.0.1", port, 1)["error"].item() == "refused: nothing listens there"
+
+
+def test_says_timeout_and_goes_on(serve: Callable[[Handler], int]) -> None:
+    silent = threading.Event()
+    port = serve(lambda _: silent.wait(10))
+    frame = netcat.probe("127.0.0.1", port, 2, at_once=2, timeout_seconds=0.05)
+    silent.set()
+    assert list(frame["error"]) == ["timeout: no answer within 0.05 s"] * 2
+
+
+def test_probes_run_side_by_side(serve: Callable[[Handler], int]) -> None:
+    # Answers come only once all eight connections are there: one after the other they would time out.
+    together = threading.Barrier(8)
+
+    def answer(connection: socket.socket) -> None:
+        line = read_line(connection)
+        together.wait(timeout=10)
+        connection.sendall(b"two " + line)
+
+    frame = netcat.probe("127.0.0.1", serve(answer), 8, at_once=8, timeout_seconds=20)
+    assert list(frame["answer"]) == ["two"] * 8
+
+
+async def test_works_where_a_loop_already_runs(serve: Callable[[Handler], int]) -> None:
+    assert asyncio.get_running_loop().is_running()
+    assert len(netcat.probe("127.0.0.1", serve(echo), 2)) == 2
+
+
+def test_an_interruption_keeps_what_was_done(
+    serve: Callable[[Handler], int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = threading.active_count()
+    stuck, release = threading.Event(), threading.Event()
+    answered: list[int] = []
+
+    def third_hangs(connection: socket.socket) -> None:
+        if len(answered) == 2:
+            stuck.set()
+            release.wait(10)
+            return
+        echo(connection)
+        answered.append(1)
+
+    def interrupt(*_: object) -> None:
+        assert stuck.wait(10)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(netcat, "_follow", interrupt)
+    frame = netcat.probe("127.0.0.1", serve(third_hangs), 10, timeout_seconds=30)
+    release.set()
+    assert list(frame["answer"]) == ["one", "one"]
+    assert frame.attrs["interrupted"] is True
+    assert capsys.readouterr().out == "Interrupted after 2 of 10 probes; those are kept.\n"
+    assert not [thread for thread in threading.enumerate() if thread.name == "tcpshift-netcat"]
+    assert threading.active_count() <= before + 12
+
+
+def test_no_probes_give_an_empty_frame() -> None:
+    frame = netcat.probe("127.0.0.1", 1, 0)
+    assert len(frame) == 0
+    assert str(frame["started_at"].dtype) == "datetime64[ns, UTC]"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"host": ""},
+        {"port": 0},
+        {"port": "31400"},
+        {"count": -1},
+        {"count": True},
+        {"at_once": 0},
+        {"timeout_seconds": 0},
+        {"pause_seconds": -1},
+    ],
+)
+def test_refuses_what_means_nothing(wrong: dict[str, object]) -> None:
+    arguments: dict[str, object] = {"host": "127.0.0.1", "port": 1, "count": 1} | wrong
+    with pytest.raises(UsageError, match=next(iter(wrong))):
+        netcat.probe(**arguments)  # type: ignore[arg-type]
