@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import urllib3
 import yaml
 
 from tcpshift_helpers.api import MERGE_PATCH, Api, Object, Resource
@@ -193,6 +194,9 @@ def _open(files: str, context: str | None, namespace: str) -> Cluster:
         raise ClusterUnreachableError(
             f"The context {chosen} of {files} cannot be used: {error}.\nCheck it with: kubectl --context {chosen} version"
         ) from error
+    if not configuration.verify_ssl:
+        # The kubeconfig's author chose insecure-skip-tls-verify; kubectl does not repeat that at every request either.
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     is_sandbox = chosen == SANDBOX_CONTEXT and "//127." in configuration.host
     advice = (
         "The sandbox is down: run connect() again, or tcpshift up in a terminal."
