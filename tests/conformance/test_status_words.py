@@ -317,3 +317,44 @@ def test_accept_of_a_type_that_is_not_served(api, core):
     code, reason, message = api.get(f"{core}/pods", accept="text/html").error
     assert (code, reason) == (406, "NotAcceptable")
     assert message.startswith("406: Not Acceptable\n\nAvailable representations: application/json")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"preconditions": 5}, "number into Go struct field DeleteOptions.preconditions of type v1.Preconditions"),
+        ({"gracePeriodSeconds": "x"}, "string into Go struct field DeleteOptions.gracePeriodSeconds of type int64"),
+        ({"dryRun": 5}, "number into Go struct field DeleteOptions.dryRun of type []string"),
+    ],
+)
+def test_delete_options_that_are_not_understood_delete_nothing(api, core, body, words):
+    api.post(f"{core}/configmaps", config_map())
+    assert api.delete(f"{core}/configmaps/a", body).error == (500, "", f"json: cannot unmarshal {words}")
+    assert api.get(f"{core}/configmaps/a").code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"metadata": 5}, "number into Go struct field Scale.metadata of type v1.ObjectMeta"),
+        ({"spec": 5}, "number into Go struct field Scale.spec of type v1.ScaleSpec"),
+        ({"spec": {"replicas": "x"}}, "string into Go struct field ScaleSpec.spec.replicas of type int32"),
+    ],
+)
+def test_scale_of_the_wrong_type(api, apps, body, words):
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    deployment = {"metadata": {"name": "d"}, "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": template}}
+    api.post(f"{apps}/deployments", deployment)
+    message = f'Scale in version "v1" cannot be handled as a Scale: json: cannot unmarshal {words}'
+    assert api.put(f"{apps}/deployments/d/scale", body).error == (400, "BadRequest", message)
+
+
+def test_binding_of_the_wrong_type(api, core):
+    words = "number into Go struct field Binding.metadata of type v1.ObjectMeta"
+    message = f'Binding in version "v1" cannot be handled as a Binding: json: cannot unmarshal {words}'
+    assert api.post(f"{core}/pods/p/binding", {"metadata": 5}).error == (400, "BadRequest", message)
+
+
+def test_custom_resource_with_metadata_null(api, virtual_services):
+    base = {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService"}
+    assert api.post(virtual_services, {**base, "metadata": None}).error[:2] == (422, "Invalid")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tcpshift_helpers.sandbox.apiserver import protobuf
 from tcpshift_helpers.sandbox.apiserver.decoding import decode
 from tcpshift_helpers.sandbox.apiserver.go_values import compact_json, quoted
+from tcpshift_helpers.sandbox.apiserver.shapes import check_shape
 from tcpshift_helpers.sandbox.apiserver.status import StatusError, bad_request
 from tcpshift_helpers.sandbox.apiserver.strategy import is_custom
 from tcpshift_helpers.sandbox.apiserver.validation import unknown_fields
@@ -50,13 +51,15 @@ class Codec:
         self._check_kind(obj, body, resource, version)
         return self.judge(obj, resource, version, field_validation, duplicates)
 
-    def decode_plain(self, body: bytes, content_type: str) -> Object:
-        """An object without a schema of its own, such as DeleteOptions, Scale or Binding.
+    def decode_plain(self, kind: str, body: bytes, content_type: str) -> Object:
+        """A DeleteOptions, Scale, Binding or Eviction.
 
         Raises:
-            StatusError: 400 or 415.
+            StatusError: 400, 415 or 500.
         """
-        return _read(body, content_type, "", protobuf_spoken=True)[0]
+        obj, _ = _read(body, content_type, kind, protobuf_spoken=True)
+        check_shape(kind, obj)
+        return obj
 
     def judge(
         self,

@@ -182,15 +182,16 @@ class ResourceHandler:
 
     async def _post_subresource(self, call: Call) -> web.Response:
         options = call.write_options("CreateOptions")
-        body = self._codec.decode_plain(await call.request.read(), call.request.headers.get("Content-Type", ""))
-        act = subresources.bind if call.target.subresource == "binding" else subresources.evict
+        binding = call.target.subresource == "binding"
+        body = await self._plain(call, "Binding" if binding else "Eviction")
+        act = subresources.bind if binding else subresources.evict
         return json_response(act(self._registry, call.target, body, options), 201)
 
     async def _replace(self, call: Call) -> web.Response:
         options = call.write_options("UpdateOptions")
         target = call.target
         if target.subresource == _SCALE:
-            body = self._codec.decode_plain(await call.request.read(), call.request.headers.get("Content-Type", ""))
+            body = await self._plain(call, "Scale")
             scale = subresources.update_scale(self._registry, target, lambda _: body, options, conditional=False)
             return json_response(scale)
         obj, warnings = await self._decoded(call, options)
@@ -239,8 +240,10 @@ class ResourceHandler:
         return json_response(listed)
 
     async def _delete_body(self, call: Call) -> Object | None:
-        body = await call.request.read()
-        return self._codec.decode_plain(body, call.request.headers.get("Content-Type", "")) if body else None
+        return await self._plain(call, "DeleteOptions") if await call.request.read() else None
+
+    async def _plain(self, call: Call, kind: str) -> Object:
+        return self._codec.decode_plain(kind, await call.request.read(), call.request.headers.get("Content-Type", ""))
 
     async def _decoded(self, call: Call, options: WriteOptions) -> tuple[Object, list[str]]:
         body = await call.request.read()

@@ -139,7 +139,7 @@ class Registry:
             StatusError: 400, 403, 404, 409, 422 or 500, with the real server's words.
         """
         resource, strategy = target.resource, self.strategy(target.resource)
-        metadata = obj.setdefault("metadata", {})
+        metadata = obj["metadata"] = obj.get("metadata") or {}
         if metadata.get("resourceVersion"):
             raise internal_error("resourceVersion should not be set on objects to be created")
         self._check_names(target, metadata)
@@ -193,7 +193,8 @@ class Registry:
                 raise target.not_found()
             return self.create(target, make({}), options), True
         obj = make(old)
-        self._check_names(target, obj.setdefault("metadata", {}))
+        obj["metadata"] = obj.get("metadata") or {}
+        self._check_names(target, obj["metadata"])
         self._check_version(target, obj, old, conditional=conditional)
         if not target.subresource:
             obj = admission_chain.mutate(self._admission, "UPDATE", resource, obj, self._labels(target.namespace))

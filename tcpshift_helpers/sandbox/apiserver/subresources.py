@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tcpshift_helpers.sandbox.apiserver.deletion import delete
 from tcpshift_helpers.sandbox.apiserver.registry import Registry, Target, timestamp
 from tcpshift_helpers.sandbox.apiserver.request import DeleteOptions, WriteOptions, delete_options
+from tcpshift_helpers.sandbox.apiserver.shapes import check_shape
 from tcpshift_helpers.sandbox.apiserver.status import StatusError, bad_request, conflict, internal_error
 
 if TYPE_CHECKING:
@@ -55,12 +56,13 @@ def update_scale(
 
     def scaled(obj: Object) -> Object:
         scale = make(scale_of(obj))
+        check_shape("Scale", scale)
         metadata, spec = scale.get("metadata") or {}, scale.get("spec") or {}
         name = metadata.get("name") or target.name
         if name != target.name:
             raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({target.name})")
         replicas = spec.get("replicas") or 0
-        if not isinstance(replicas, int) or replicas < 0:
+        if replicas < 0:
             raise _invalid_scale(target.name, replicas)
         version = metadata.get("resourceVersion") or obj["metadata"]["resourceVersion"]
         spec = {**(obj.get("spec") or {}), "replicas": replicas}
@@ -127,6 +129,7 @@ def evict(registry: Registry, target: Target, eviction: Object, options: WriteOp
     name = (eviction.get("metadata") or {}).get("name") or target.name
     if name != target.name:
         raise bad_request("name in URL does not match name in Eviction object")
+    check_shape("DeleteOptions", eviction.get("deleteOptions") or {})
     asked = delete_options(eviction.get("deleteOptions"), {}, ["All"] if options.dry_run else [])
     pod = Target(target.resource, target.version, target.namespace, name)
     if not options.dry_run:
