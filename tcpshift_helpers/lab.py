@@ -24,6 +24,8 @@ COPY_NAME = "tcpshift-course"
 
 _PACKAGE = Path(__file__).parent
 _SERVER_STOP_SECONDS = 20.0
+# A lesson does not need the internet, nor a question about JupyterLab's news: defaults that a learner's own settings win over.
+_SETTINGS = Path(__file__).parent / "jupyter"
 
 
 def course_folder(current: Path) -> Path:
@@ -54,7 +56,13 @@ def course_folder(current: Path) -> Path:
 
 def command(folder: Path, extra: Sequence[str]) -> list[str]:
     """The command line of JupyterLab; `extra` comes last, so that it wins."""
-    words = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}"]
+    words = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        f"--ServerApp.root_dir={folder}",
+        "--LabApp.extension_manager=readonly",
+    ]
     first = next(iter(sorted(folder.glob("en/*.ipynb"))), None)
     if first is not None:
         words.append(f"--LabApp.default_url=/lab/tree/{first.relative_to(folder).as_posix()}")
@@ -69,6 +77,7 @@ def environment(kubeconfig: Path | None, context: str | None) -> dict[str, str]:
     named = dict(os.environ)
     # A kernel called python3 in the home directory would hide this environment's own.
     named["JUPYTER_PREFER_ENV_PATH"] = "1"
+    named["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, (str(_SETTINGS), named.get("JUPYTER_CONFIG_PATH"))))
     if kubeconfig is not None:
         named["KUBECONFIG"] = str(kubeconfig)
         named.pop("TCPSHIFT_CONTEXT", None)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import psutil
 import pytest
 
 from tcpshift_helpers import lab
 from tcpshift_helpers.errors import TcpShiftError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 RUN = """
 import sys
@@ -68,6 +66,14 @@ def test_the_first_lesson_opens_and_extra_arguments_come_last(installed: Path) -
     assert words[:3] == [sys.executable, "-m", "jupyterlab"]
     assert "--LabApp.default_url=/lab/tree/en/00-start-here.ipynb" in words
     assert words[-2:] == ["--port", "9999"]
+
+
+def test_the_lab_asks_nothing_of_the_internet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JUPYTER_CONFIG_PATH", raising=False)
+    path = Path(lab.environment(None, None)["JUPYTER_CONFIG_PATH"])
+    overrides = json.loads((path / "labconfig" / "default_setting_overrides.json").read_text(encoding="utf-8"))
+    assert overrides["@jupyterlab/apputils-extension:notification"] == {"fetchNews": "false", "checkForUpdates": False}
+    assert "--LabApp.extension_manager=readonly" in lab.command(Path("notebooks"), [])
 
 
 @pytest.mark.parametrize(("user", "allowed"), [(0, True), (1000, False)])
