@@ -35,20 +35,16 @@ def wait_in_force(
     *,
     timeout_seconds: float = 30.0,
     say: Callable[[str], None] | None = print,
-) -> float:
+) -> None:
     """Block until the VirtualService, as it is now, decides about new connections.
 
     Says in one line how it knows (`say=None` for silence).
-
-    Returns:
-        Seconds it took from the call.
 
     Raises:
         NotFoundError: no such VirtualService.
         ConfigRejectedError: Envoy refused it (with Envoy's words); what was in force before stays so.
         WaitTimeoutError: it did not get there; the message says what was last seen.
     """
-    started = time.monotonic()
     tell = say or (lambda _: None)
     resource = cluster.api.resource_named("virtualservices.networking.istio.io")
     virtual_service = cluster.read(resource, name)
@@ -56,15 +52,14 @@ def wait_in_force(
     if cluster.is_sandbox or conditions.condition(virtual_service, CONDITION):
         _wait_for_status(cluster, resource, name, timeout_seconds)
         tell(f"{label} in force (its status says so)")
-        return time.monotonic() - started
+        return
     try:
-        _wait_for_envoy(cluster, virtual_service, started + timeout_seconds)
+        _wait_for_envoy(cluster, virtual_service, time.monotonic() + timeout_seconds)
         tell(f"{label} in force (the gateway's Envoy has it)")
     except ExecError as error:
         time.sleep(BLIND_WAIT_SECONDS)
         first_line = str(error).partition("\n")[0]
         tell(f"{label}: cannot tell whether it is in force ({first_line}); waited {BLIND_WAIT_SECONDS:g} s instead")
-    return time.monotonic() - started
 
 
 def is_reconciled(virtual_service: Object) -> bool | None:

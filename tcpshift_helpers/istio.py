@@ -41,10 +41,13 @@ _PORT_PATH = '{.spec.ports[?(@.name=="tcp")].'
 
 
 class Ingress(NamedTuple):
-    """Where the ingress gateway takes TCP connections."""
+    """Where the ingress gateway takes TCP connections. A notebook shows nothing for it, because it was printed."""
 
     host: str
     port: int
+
+    def _ipython_display_(self) -> None:
+        """Nothing: see the class."""
 
 
 def weights(cluster: Cluster, name: str = "tcp-echo") -> dict[str, int]:
@@ -73,7 +76,7 @@ def weights_of(virtual_service: Object) -> dict[str, int]:
     return result
 
 
-def set_weights(cluster: Cluster, name: str, new: Mapping[str, int]) -> dict[str, int]:
+def set_weights(cluster: Cluster, name: str, new: Mapping[str, int]) -> None:
     """State the whole split of a VirtualService's TCP route: subsets that are not named get nothing.
 
     Prints the `kubectl patch` it stands for. Sums other than 100 are valid, as in Istio: weights are proportions.
@@ -82,9 +85,6 @@ def set_weights(cluster: Cluster, name: str, new: Mapping[str, int]) -> dict[str
         cluster: where.
         name: the VirtualService.
         new: subset to weight, such as `{"v1": 80, "v2": 20}`.
-
-    Returns:
-        The weights as they are now.
 
     Raises:
         UsageError: a weight is negative or no whole number, all are zero, or a subset does not exist; nothing is changed.
@@ -114,9 +114,8 @@ def set_weights(cluster: Cluster, name: str, new: Mapping[str, int]) -> dict[str
     print(
         f"$ kubectl -n {cluster.namespace} patch virtualservice {name} --type=json -p '{json.dumps(patch, separators=(',', ':'))}'"
     )
-    changed = cluster.patch(resource, name, patch, content_type=JSON_PATCH)
+    cluster.patch(resource, name, patch, content_type=JSON_PATCH)
     print(f"{resource.word}/{name} patched")
-    return weights_of(changed)
 
 
 def ingress(cluster: Cluster, *, namespace: str = SYSTEM_NAMESPACE, service: str = INGRESS_SERVICE) -> Ingress:

@@ -9,6 +9,7 @@ It does not run kubectl, and it does not know Istio.
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import time
 from typing import TYPE_CHECKING, Any
@@ -25,11 +26,21 @@ if TYPE_CHECKING:
 
     from tcpshift_helpers.connection import Cluster
 
+_JSONPATH_OPTION = re.compile(r"(?P<option>--for=jsonpath=)(?P<path>\{[^}]*\})=(?P<value>.*)")
 _PATCH_TYPES = {"strategic": STRATEGIC_MERGE_PATCH, "merge": MERGE_PATCH, "json": JSON_PATCH}
 
 
 class Objects(list[Object]):
     """Raw objects, in order. A notebook shows nothing for it, because the result lines were printed already."""
+
+    def _ipython_display_(self) -> None:
+        """Nothing: see the class."""
+
+
+class Output(str):
+    """What a command wrote. A notebook shows nothing for it, because it was printed already."""
+
+    __slots__ = ()
 
     def _ipython_display_(self) -> None:
         """Nothing: see the class."""
@@ -226,8 +237,8 @@ def delete(
     namespace: str | None = None,
     ignore_not_found: bool = True,
     timeout_seconds: float = 60.0,
-) -> bool:
-    """`kubectl delete --ignore-not-found`, waiting until the object is gone; says whether there was one.
+) -> None:
+    """`kubectl delete --ignore-not-found`, waiting until the object is gone; prints nothing more if there was none.
 
     Raises:
         NotFoundError: there is none and `ignore_not_found` is False.
@@ -237,7 +248,7 @@ def delete(
     where = namespace or cluster.namespace
     flags = ["--ignore-not-found"] if ignore_not_found else []
     _say(cluster, ["delete", kind, name, *flags], where if resource.namespaced else None)
-    return delete_one(
+    delete_one(
         cluster,
         resource,
         name,
@@ -254,20 +265,17 @@ def delete_manifest(
     *,
     namespace: str | None = None,
     timeout_seconds: float = 60.0,
-) -> bool:
+) -> None:
     """`kubectl delete -f --ignore-not-found`: every object of a manifest, kinds the cluster lacks included."""
     loaded = manifests.load(manifest)
     _say(cluster, ["delete", "-f", loaded.shown_as, "--ignore-not-found"], namespace or cluster.namespace)
-    existed = False
     for obj in loaded.objects:
         try:
             resource = cluster.api.resource_for_kind(obj["apiVersion"], obj["kind"])
         except NotFoundError:
             continue
         where = namespace_of(cluster, obj, resource, namespace)
-        gone = delete_one(cluster, resource, obj["metadata"]["name"], where, timeout_seconds=timeout_seconds, say=print)
-        existed = gone or existed
-    return existed
+        delete_one(cluster, resource, obj["metadata"]["name"], where, timeout_seconds=timeout_seconds, say=print)
 
 
 def logs(
@@ -278,7 +286,7 @@ def logs(
     namespace: str | None = None,
     tail: int | None = None,
     previous: bool = False,
-) -> str:
+) -> Output:
     """`kubectl logs`: print and return a container's log. `pod` may be `deployment/NAME`: its first pod."""
     where = namespace or cluster.namespace
     flags = [
@@ -298,7 +306,7 @@ def logs(
         cluster.api.resource_named("pods").path(where, pod_name(cluster, pod, where), "log"), query=query
     )
     print(text, end="" if text.endswith("\n") or not text else "\n")
-    return text
+    return Output(text)
 
 
 def wait(
@@ -350,7 +358,15 @@ def wait(
 def _say(cluster: Cluster, words: list[str], namespace: str | None = None) -> None:
     del cluster  # the context is chosen once, by KUBECONFIG; every line stays short
     prefix = ["kubectl", *(["-n", namespace] if namespace else [])]
-    print("$ " + shlex.join([*prefix, *words]))
+    print("$ " + " ".join(_typed(word) for word in [*prefix, *words]))
+
+
+def _typed(word: str) -> str:
+    """A word quoted as a person would: `--for=jsonpath='{.status.phase}'=Running`, in quotes only what needs them."""
+    found = _JSONPATH_OPTION.fullmatch(word)
+    if found is None:
+        return shlex.quote(word)
+    return f"{found['option']}{shlex.quote(found['path'])}={shlex.quote(found['value'])}"
 
 
 def _mark(
@@ -391,7 +407,7 @@ def exec(  # noqa: A001 - kubectl's own verb
     container: str | None = None,
     namespace: str | None = None,
     timeout_seconds: float = 30.0,
-) -> str:
+) -> Output:
     """`kubectl exec TARGET -- COMMAND`: run a command in a container, print and return what it wrote.
 
     Args:
@@ -412,4 +428,4 @@ def exec(  # noqa: A001 - kubectl's own verb
     print(done.stdout, end="")
     if done.code:
         raise ExecError(f"command terminated with exit code {done.code}: {done.stderr.strip() or 'no words on stderr'}")
-    return done.stdout
+    return Output(done.stdout)

@@ -29,25 +29,39 @@ class Failure:
     threads: str = ""
 
 
-def preflight(cluster: Cluster) -> bool:
+@dataclass(frozen=True)
+class Outcome:
+    """What was found wrong, by title; true when nothing was."""
+
+    failures: dict[str, Failure]
+
+    def __bool__(self) -> bool:
+        return not self.failures
+
+    def _ipython_display_(self) -> None:
+        """Nothing: it was printed already."""
+
+
+def preflight(cluster: Cluster) -> Outcome:
     """Check everything the lesson needs, print a line for each, and say whether all is well.
 
     Nothing is raised for a failure: it is a line with its cause and remedy.
     """
-    failed = False
+    failures: dict[str, Failure] = {}
     for title, test in _TESTS:
         try:
             failure = test(cluster)
         except TcpShiftError as error:
             failure = Failure(str(error), "mend that first, then run this again")
         print(_line(title, failure))
-        failed = failed or failure is not None
+        if failure is not None:
+            failures[title] = failure
     print(
         "Ready for the lesson."
-        if not failed
+        if not failures
         else "Not ready yet: mend the first line that says FAIL, then run this again."
     )
-    return not failed
+    return Outcome(failures)
 
 
 def _line(title: str, failure: Failure | None) -> str:

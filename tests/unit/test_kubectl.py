@@ -145,6 +145,14 @@ def test_command_lines_are_quoted_for_a_shell(cluster: Cluster, capsys: Captured
     kubectl.apply(cluster, config_map())
     kubectl.patch(cluster, "cm", "cm", {"data": {"a": "it's"}})
     assert """-p '{"data":{"a":"it'"'"'s"}}'""" in capsys.readouterr().out
+    for value in ("Active", "two words"):
+        with pytest.raises(NotFoundError):
+            kubectl.wait(cluster, "pod/x", wait_for=f"jsonpath={{.status.phase}}={value}", timeout_seconds=5)
+    shown = [line.partition(" wait ")[2] for line in lines(capsys, cluster)]
+    assert shown == [
+        "--for=jsonpath='{.status.phase}'=Active pod/x --timeout=5s",
+        "--for=jsonpath='{.status.phase}'='two words' pod/x --timeout=5s",
+    ]
 
 
 def test_scale(cluster: Cluster, capsys: Captured) -> None:
@@ -162,15 +170,19 @@ def test_scale(cluster: Cluster, capsys: Captured) -> None:
 def test_deletes_can_be_repeated(cluster: Cluster, capsys: Captured) -> None:
     kubectl.apply(cluster, "tcp-echo-all-v1.yaml")
     capsys.readouterr()
-    assert kubectl.delete_manifest(cluster, "tcp-echo-all-v1.yaml") is True
+    kubectl.delete_manifest(cluster, "tcp-echo-all-v1.yaml")
     assert lines(capsys, cluster) == [
         "$ kubectl -n NS delete -f manifests/tcp-echo-all-v1.yaml --ignore-not-found",
         'gateway.networking.istio.io "tcp-echo-gateway" deleted',
         'destinationrule.networking.istio.io "tcp-echo-destination" deleted',
         'virtualservice.networking.istio.io "tcp-echo" deleted',
     ]
-    assert kubectl.delete_manifest(cluster, "tcp-echo-all-v1.yaml") is False
-    assert kubectl.delete(cluster, "vs", "tcp-echo") is False
+    kubectl.delete_manifest(cluster, "tcp-echo-all-v1.yaml")
+    kubectl.delete(cluster, "vs", "tcp-echo")
+    assert lines(capsys, cluster) == [
+        "$ kubectl -n NS delete -f manifests/tcp-echo-all-v1.yaml --ignore-not-found",
+        "$ kubectl -n NS delete vs tcp-echo --ignore-not-found",
+    ]
     with pytest.raises(NotFoundError):
         kubectl.delete(cluster, "vs", "tcp-echo", ignore_not_found=False)
 
@@ -260,6 +272,8 @@ def test_wait_refuses_a_statement_it_does_not_know(cluster: Cluster) -> None:
 
 def test_a_notebook_shows_nothing_for_returned_objects() -> None:
     shown = kubectl.Objects([{"kind": "Pod"}])
+    written = kubectl.Output("a log")
     with contextlib.redirect_stdout(None):
         assert shown._ipython_display_() is None
-    assert shown[0]["kind"] == "Pod"
+        assert written._ipython_display_() is None
+    assert (shown[0]["kind"], written) == ("Pod", "a log")
