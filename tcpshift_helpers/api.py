@@ -2,7 +2,8 @@
 
 The official client's configuration (certificates, tokens, proxies, exec plug-ins) is used as it is; its generated
 classes are not, because raw objects keep their camelCase keys and kinds such as VirtualService have no class.
-A request is never repeated by itself, except a read whose kept-alive connection turned out to be dead.
+While a server that has answered before restarts, reads, and requests that never left, are repeated for some seconds;
+a write that may have arrived never is.
 It does not know what any kind means.
 """
 
@@ -11,12 +12,13 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 import urllib3
-from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError, SSLError
+from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, ProtocolError, SSLError
 
 from tcpshift_helpers.errors import (
     AlreadyExistsError,
@@ -29,14 +31,18 @@ from tcpshift_helpers.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from kubernetes.client import ApiClient
 
 Object = dict[str, Any]
+T = TypeVar("T")
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 READ_TIMEOUT_SECONDS = 30.0
+RESTART_SECONDS = 6.0  # how long a server that has answered before may be away
+_PAUSE_SECONDS = 0.1
+_LONGEST_MESSAGE = 1000
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
@@ -117,6 +123,7 @@ class Api:
         self.server = server
         self._advice = advice
         self._discovered: list[Resource] | None = None
+        self._has_answered = False
         self._lock = threading.Lock()
 
     def request(
@@ -134,24 +141,25 @@ class Api:
 
         Raises:
             ClusterError: the server refused; its subclass follows the `metav1.Status` reason.
-            ClusterUnreachableError: no answer.
+            ClusterUnreachableError: no answer, or one that no Kubernetes API gives.
         """
-        response = self._open(
-            method,
-            path,
-            query=query,
-            accept=accept,
-            timeout_seconds=timeout_seconds,
-            body=body,
-            content_type=content_type,
-        )
-        try:
-            text = response.data
-        except HTTPError as error:
-            raise self._unreachable(error) from error
-        if response.status >= 400:
-            raise error_from_status(response.status, text)
-        return json.loads(text) if text else None
+
+        def attempt() -> tuple[int, bytes]:
+            response = self._open(
+                method,
+                path,
+                query=query,
+                accept=accept,
+                timeout_seconds=timeout_seconds,
+                body=body,
+                content_type=content_type,
+            )
+            return response.status, response.data
+
+        status, text = self._repeated(method, attempt)
+        if status >= 400:
+            raise error_from_status(status, text)
+        return self._decoded(text) if text else None
 
     def text(
         self,
@@ -161,13 +169,14 @@ class Api:
         timeout_seconds: float = READ_TIMEOUT_SECONDS,
     ) -> str:
         """GET something that is not JSON, such as a log."""
-        response = self._open("GET", path, query=query, accept="*/*", timeout_seconds=timeout_seconds)
-        try:
-            body = response.data
-        except HTTPError as error:
-            raise self._unreachable(error) from error
-        if response.status >= 400:
-            raise error_from_status(response.status, body)
+
+        def attempt() -> tuple[int, bytes]:
+            response = self._open("GET", path, query=query, accept="*/*", timeout_seconds=timeout_seconds)
+            return response.status, response.data
+
+        status, body = self._repeated("GET", attempt)
+        if status >= 400:
+            raise error_from_status(status, body)
         return body.decode("utf-8", "replace")
 
     def stream(
@@ -179,11 +188,15 @@ class Api:
             ClusterError: refused, at once or by an ERROR event (410 Gone when the version is too old).
             ClusterUnreachableError: no connection at the start; a connection lost later just ends the events.
         """
-        response = self._open(
-            "GET", path, query={**query, "watch": "true"}, accept="application/json", timeout_seconds=timeout_seconds
-        )
+        watched = {**query, "watch": "true"}
+
+        def attempt() -> tuple[urllib3.BaseHTTPResponse, bytes]:
+            opened = self._open("GET", path, query=watched, accept="application/json", timeout_seconds=timeout_seconds)
+            return opened, opened.data if opened.status >= 400 else b""
+
+        response, refusal = self._repeated("GET", attempt)
         if response.status >= 400:
-            raise error_from_status(response.status, response.data)
+            raise error_from_status(response.status, refusal)
         try:
             pending = b""
             for chunk in response.stream(65536):
@@ -191,7 +204,7 @@ class Api:
                 for line in lines:
                     if not line.strip():
                         continue
-                    event = json.loads(line)
+                    event = self._decoded(line)
                     if event["type"] == "ERROR":
                         raise error_from_status(event["object"].get("code", 500), json.dumps(event["object"]).encode())
                     yield event["type"], event["object"]
@@ -302,36 +315,60 @@ class Api:
             data = json.dumps(body, ensure_ascii=False).encode()
         pool = self.client.rest_client.pool_manager
         timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_SECONDS, read=timeout_seconds)
-        for attempt in (1, 2):
-            try:
-                response: urllib3.BaseHTTPResponse = pool.request(
-                    method, url, body=data, headers=headers, timeout=timeout, retries=False, preload_content=False
-                )
-            except ProtocolError as error:
-                if attempt == 1 and method == "GET":
-                    continue
-                raise self._unreachable(error) from error
-            except HTTPError as error:
-                raise self._unreachable(error) from error
-            return response
-        raise AssertionError("unreachable: the second attempt returns or raises")
+        response: urllib3.BaseHTTPResponse = pool.request(
+            method, url, body=data, headers=headers, timeout=timeout, retries=False, preload_content=False
+        )
+        return response
 
-    def _unreachable(self, error: Exception) -> ClusterUnreachableError:
+    def _repeated(self, method: str, attempt: Callable[[], T]) -> T:
+        """The attempt's result; repeated where that is safe and the server may just be restarting."""
+        deadline = time.monotonic() + RESTART_SECONDS
+        while True:
+            try:
+                result = attempt()
+            except HTTPError as error:
+                may_repeat = isinstance(error, NewConnectionError) or (method == "GET" and _was_cut(error))
+                if not (may_repeat and self._has_answered and time.monotonic() < deadline):
+                    raise self._unreachable(method, error) from error
+            else:
+                self._has_answered = True
+                return result
+            time.sleep(_PAUSE_SECONDS)
+
+    def _decoded(self, text: bytes) -> Any:
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            start = text[:60].decode("utf-8", "replace")
+            raise ClusterUnreachableError(
+                f"{self.server} answers, but not as a Kubernetes API does (it sent {start!r}).\n"
+                "A proxy or a login page may be in between, or the kubeconfig names the wrong address."
+            ) from error
+
+    def _unreachable(self, method: str, error: HTTPError) -> ClusterUnreachableError:
         cause = error.reason if isinstance(error, MaxRetryError) and error.reason else error
-        if isinstance(cause, SSLError):
+        if isinstance(cause, SSLError) and "CERTIFICATE" in str(cause):
             return ClusterUnreachableError(
                 f"{self.server} answered with a certificate that cannot be trusted: {cause}.\nThe kubeconfig is older than the cluster, or names another one: fetch it anew."
             )
-        return ClusterUnreachableError(f"Nothing answers at {self.server} ({_plain(cause)}).\n{self._advice}")
+        unsure = "" if method == "GET" or isinstance(cause, NewConnectionError) else (
+            "\nWhether the change was made is not known: look before you repeat it."
+        )  # fmt: skip
+        return ClusterUnreachableError(f"Nothing answers at {self.server} ({_plain(cause)}).\n{self._advice}{unsure}")
+
+
+def _was_cut(error: HTTPError) -> bool:
+    """Whether the connection broke off, as it does when the server at its other end ends."""
+    return isinstance(error, ProtocolError) or (isinstance(error, SSLError) and "EOF" in str(error))
 
 
 def error_from_status(code: int, body: bytes) -> ClusterError:
     """The error that a `metav1.Status` (or any other body of a refusal) stands for."""
     try:
         status = json.loads(body)
-        reason, message = str(status.get("reason", "")), str(status.get("message", ""))
+        reason, message = str(status.get("reason") or ""), str(status.get("message") or "")
     except (ValueError, AttributeError):
-        reason, message = "", body.decode("utf-8", "replace").strip()
+        reason, message = "", body[:_LONGEST_MESSAGE].decode("utf-8", "replace").strip()
     # A refused patch quotes the whole object; the sentence after it is what helps.
     message = _LONG_VALUE.sub('Invalid value: "…"', message)
     kind = _BY_REASON.get(reason) or _BY_CODE.get(code, ClusterError)
@@ -351,6 +388,9 @@ def _plain(error: BaseException) -> str:
     text = str(error)
     for sign, words in (
         ("Connection refused", "connection refused"),
+        ("Connection aborted", "it cut the connection"),
+        ("Connection broken", "it cut the connection"),
+        ("WRONG_VERSION_NUMBER", "what listens there does not speak TLS"),
         ("timed out", "no answer in time"),
         ("Name or service not known", "its name is not known"),
         ("Temporary failure in name resolution", "its name cannot be looked up"),

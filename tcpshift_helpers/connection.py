@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ import urllib3
 import yaml
 
 from tcpshift_helpers.api import MERGE_PATCH, Api, Object, Resource
-from tcpshift_helpers.errors import ClusterUnreachableError, NotFoundError
+from tcpshift_helpers.errors import ClusterError, ClusterUnreachableError, NotFoundError
 from tcpshift_helpers.progress import ProgressLine
 
 if TYPE_CHECKING:
@@ -113,11 +114,15 @@ class Cluster:
                 "resourceVersion": listing["metadata"]["resourceVersion"],
                 "timeoutSeconds": max(1, round(left)),
             }
-            for kind, obj in self.api.stream(path, query=query, timeout_seconds=left):
-                if kind in {"ADDED", "MODIFIED", "DELETED"}:
-                    yield None if kind == "DELETED" else obj
-                if time.monotonic() >= deadline:
-                    return
+            try:
+                for kind, obj in self.api.stream(path, query=query, timeout_seconds=left):
+                    if kind in {"ADDED", "MODIFIED", "DELETED"}:
+                        yield None if kind == "DELETED" else obj
+                    if time.monotonic() >= deadline:
+                        return
+            except ClusterError as error:
+                if error.code != HTTPStatus.GONE:  # the version is too old: read again
+                    raise
             # The stream can end early, for instance because the API server restarted: read again, without haste.
             time.sleep(min(0.2, max(0.0, deadline - time.monotonic())))
 

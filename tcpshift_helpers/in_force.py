@@ -1,7 +1,8 @@
 """Is a VirtualService in force at the ingress gateway yet?
 
 Two ways to know, the first that the cluster offers: the object's status (condition `Reconciled` for this very
-generation), or the configuration that the gateway's own Envoy reports. Where neither can be had, it says so.
+generation), or the configuration that the gateway's own Envoy reports. Where neither can be had, it says so and waits
+as long as istiod takes at most in quiet.
 A reachable port is never taken as proof: Envoy accepts connections before and after a change alike.
 """
 
@@ -93,6 +94,8 @@ def _wait_for_status(cluster: Cluster, resource: Resource, name: str, timeout_se
 
 def _wait_for_envoy(cluster: Cluster, virtual_service: Object, deadline: float) -> None:
     wanted = wanted_splits(virtual_service)
+    if not wanted:
+        raise ExecError("it has no TCP route, and only those can be looked for in Envoy")
     pods = _gateway_pods(cluster, virtual_service)
     if not pods:
         raise ExecError("no ingress gateway pod runs that the Gateway's selector names")
@@ -105,18 +108,21 @@ def _wait_for_envoy(cluster: Cluster, virtual_service: Object, deadline: float) 
             )
             if done.code:
                 raise ExecError(f"pilot-agent in {metadata['name']} answered {done.stderr.strip() or done.code}")
-            seen = splits_in_force(json.loads(done.stdout))
-            if all(same_split(split, seen.get(port, {})) for port, split in wanted.items()):
+            try:
+                seen = splits_in_force(json.loads(done.stdout))
+            except ValueError as error:
+                raise ExecError(f"pilot-agent in {metadata['name']} did not answer in JSON") from error
+            if all(_has(seen, port, split) for port, split in wanted.items()):
                 break
             if time.monotonic() > deadline:
                 raise WaitTimeoutError(
-                    f"{metadata['name']} does not have the wanted routes. Wanted: {wanted}. In force: {seen}\nLook at: istioctl proxy-status; istioctl analyze -n {cluster.namespace}"
+                    f"{metadata['name']} does not have the wanted routes. Wanted: {_words(wanted)}. In force: {_words(seen)}.\nLook at: istioctl proxy-status; istioctl analyze -n {cluster.namespace}"
                 )
             time.sleep(_POLL_SECONDS)
 
 
 def wanted_splits(virtual_service: Object) -> dict[int, Split]:
-    """What a VirtualService wants, by the port it matches."""
+    """What a VirtualService wants, by the port it matches; 0 where it matches any."""
     result: dict[int, Split] = {}
     for entry in virtual_service["spec"].get("tcp") or []:
         route = entry.get("route") or []
@@ -128,7 +134,7 @@ def wanted_splits(virtual_service: Object) -> dict[int, Split]:
             if share:
                 key = (int(destination.get("port", {}).get("number", 0)), str(destination.get("subset", "")))
                 split[key] = split.get(key, 0.0) + share
-        for match in entry.get("match") or []:
+        for match in entry.get("match") or [{}]:
             result[int(match.get("port", 0))] = split
     return result
 
@@ -149,8 +155,23 @@ def splits_in_force(config_dump: dict[str, Any]) -> dict[int, Split]:
 
 
 def same_split(wanted: Split, seen: Split) -> bool:
-    """Whether both send the same shares to the same places."""
+    """Whether both send the same shares to the same places; a wanted port 0 is a port left to Istio to choose."""
+    if any(port == 0 for port, _ in wanted):
+        wanted, seen = ({(0, subset): share for (_, subset), share in one.items()} for one in (wanted, seen))
     return wanted.keys() == seen.keys() and all(abs(wanted[key] - seen[key]) < 1e-6 for key in wanted)
+
+
+def _has(seen: dict[int, Split], port: int, split: Split) -> bool:
+    return any(same_split(split, seen[each]) for each in ([port] if port else seen) if each in seen)
+
+
+def _words(splits: dict[int, Split]) -> str:
+    words = [
+        f"port {port or 'any'} to {', '.join(f'{subset or target} {100 * share:g}%' for (target, subset), share in split.items())}"
+        for port, split in splits.items()
+        if split
+    ]
+    return "; ".join(words) or "no TCP route"
 
 
 def _active_listeners(config_dump: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -165,13 +186,13 @@ def _split_of(tcp_proxy: dict[str, Any]) -> Split:
     clusters = tcp_proxy.get("weighted_clusters", {}).get("clusters") or [
         {"name": tcp_proxy.get("cluster", ""), "weight": 1}
     ]
-    total = sum(int(one["weight"]) for one in clusters)
+    total = sum(int(one.get("weight", 0)) for one in clusters) or 1
     split: Split = {}
     for one in clusters:
         parts = str(one["name"]).split("|")
         if len(parts) == 4:
             key = (int(parts[1]), parts[2])
-            split[key] = split.get(key, 0.0) + int(one["weight"]) / total
+            split[key] = split.get(key, 0.0) + int(one.get("weight", 0)) / total
     return split
 
 
