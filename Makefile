@@ -7,24 +7,29 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: setup lab test check format bench notebooks lock clean
+.PHONY: setup install-with-uv install-with-pip lab test check format bench notebooks lock clean
 .DEFAULT_GOAL := setup
 
 setup: $(READY)
 
-# uv is fetched by pip into the virtual environment; where that fails, pip does all the work, slowly.
+# uv is fetched by pip into the virtual environment and does the work in seconds; where uv cannot, pip does it in minutes.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"tcpshift needs Python 3.11 or newer; $(PYTHON) is {v.major}.{v.minor}. Try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@if $(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5'; then \
-	  VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes -r requirements.lock && \
-	  VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps -e .; \
-	else \
-	  echo 'uv could not be installed; pip takes over (some minutes).'; \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .; \
-	fi
+	@$(MAKE) --no-print-directory install-with-uv || { \
+	  echo 'uv could not do it; pip takes over (some minutes).' && $(MAKE) --no-print-directory install-with-pip; }
 	@touch $@
+
+install-with-uv: export VIRTUAL_ENV := $(VENV)
+install-with-uv: export UV_SYSTEM_CERTS := 1
+install-with-uv:
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5'
+	@$(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --no-deps -e .
+
+install-with-pip:
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 
 lab: setup
 	$(BIN)/tcpshift lab
