@@ -7,8 +7,6 @@ carries a container's mark of it. Processes of pods are ended by the node's own 
 from __future__ import annotations
 
 import contextlib
-import os
-import time
 from typing import TYPE_CHECKING
 
 import psutil
@@ -36,10 +34,8 @@ def end_all(home: Home, last: Record | None) -> bool:
     """
     pids = [part.get("pid") for part in last.parts] if last else []
     ours = [process for pid in pids if pid and (process := find_part(home, pid))]
-    _kill(_still_running(ours, _ORDERLY_SECONDS))
+    _kill(processes.still_running(ours, _ORDERLY_SECONDS))
     processes.stop_all(home)
-    # An agent that was killed between starting a process and writing it down left one that no record tells of.
-    _kill([process for process in psutil.process_iter() if _is_container(home, process)])
     return bool(ours)
 
 
@@ -53,30 +49,8 @@ def find_part(home: Home, pid: int) -> psutil.Process | None:
         return None
 
 
-def _is_container(home: Home, process: psutil.Process) -> bool:
-    try:
-        return process.environ().get(processes.MARK, "").startswith(f"{home.pods}{os.sep}")
-    except (psutil.Error, OSError):
-        return False
-
-
 def _kill(running: list[psutil.Process]) -> None:
     for process in running:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    _still_running(running, _KILL_SECONDS)
-
-
-def _still_running(some: list[psutil.Process], timeout_seconds: float) -> list[psutil.Process]:
-    """Those that run after `timeout_seconds`. A zombie has ended: in a container nobody may ever reap it."""
-    deadline = time.monotonic() + timeout_seconds
-    while (alive := [process for process in some if _runs(process)]) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return alive
-
-
-def _runs(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+    processes.still_running(running, _KILL_SECONDS)

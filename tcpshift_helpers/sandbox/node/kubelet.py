@@ -86,6 +86,7 @@ class Kubelet:
 
     async def _end_orphans(self, present: set[str]) -> None:
         self.home.pods.mkdir(mode=0o700, parents=True, exist_ok=True)
+        await asyncio.to_thread(processes.end_unrecorded, self.home)
         folders = [path for path in self.home.pods.iterdir() if path.name not in present]
         if folders:
             await asyncio.to_thread(processes.stop_pods, folders, _ORPHAN_TERMINATION_SECONDS)

@@ -90,7 +90,7 @@ def find(record: ProcessRecord) -> psutil.Process | None:
         if difference < _SAME_MOMENT_SECONDS:
             return process
         # The clock may have been set meanwhile; then the mark decides.
-        if difference < _CLOCK_STEP_SECONDS and process.environ().get(MARK) == record.mark:
+        if difference < _CLOCK_STEP_SECONDS and _mark(process) == record.mark:
             return process
     except (psutil.Error, OSError):
         return None
@@ -107,12 +107,41 @@ def signal_group(pid: int, number: int) -> None:
 
 
 def stop_all(home: Home) -> int:
-    """End every recorded process of this state directory, with or without an agent: SIGTERM, then SIGKILL for the group.
+    """End every container's process of this state directory, with or without an agent: SIGTERM, then SIGKILL for the group.
 
     Returns:
         How many were running.
     """
-    return stop_pods(path for path in _pod_directories(home))
+    return stop_pods(_pod_directories(home)) + end_unrecorded(home)
+
+
+def end_unrecorded(home: Home) -> int:
+    """End what an agent left that was killed between starting a process and writing it down.
+
+    Call it while no agent starts containers.
+
+    Returns:
+        How many were running.
+    """
+    pods = f"{home.pods}{os.sep}"
+    records = [record for folder in _pod_directories(home) for record in read_records(folder)]
+    # What a container started itself has inherited its mark.
+    recorded = {record.mark for record in records if find(record)}
+    marks = ((process, _mark(process)) for process in psutil.process_iter())
+    unrecorded = [process for process, mark in marks if mark.startswith(pods) and mark not in recorded]
+    for process in unrecorded:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    still_running(unrecorded, _KILL_SECONDS)
+    return len(unrecorded)
+
+
+def still_running(some: list[psutil.Process], timeout_seconds: float) -> list[psutil.Process]:
+    """Those that run after `timeout_seconds`. A zombie has ended: in a container nobody may ever reap it."""
+    deadline = time.monotonic() + timeout_seconds
+    while (alive := [process for process in some if _runs(process)]) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+    return alive
 
 
 def stop_pods(pod_directories: Iterable[Path], termination_seconds: float = _TERMINATION_SECONDS) -> int:
@@ -135,6 +164,21 @@ def _wait_for(records: list[ProcessRecord], seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while any(find(record) is not None for record in records) and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _mark(process: psutil.Process) -> str:
+    """Whose container it is; empty if it is none, has ended or is another user's."""
+    try:
+        return process.environ().get(MARK, "")
+    except (psutil.Error, OSError):
+        return ""
 
 
 def _pod_directories(home: Home) -> list[Path]:

@@ -123,3 +123,19 @@ def test_the_supervisor_can_import_it_without_asyncio() -> None:
     words = "import sys; import tcpshift_helpers.sandbox.node.processes; print('asyncio' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "False"
+
+
+async def test_what_no_record_tells_of_is_ended_and_nothing_else(home: Home, until: object) -> None:
+    recorded = start(home, f"sleep 1000 & echo $! > {home.pod('uid')}/child; wait", "uid")
+    unrecorded = start(home, "touch up; exec sleep 1000", "another")
+    child_file = home.pod("uid") / "child"
+    await until(lambda: child_file.exists() and child_file.read_text().strip(), "the child to start")  # type: ignore[operator]
+    await until((home.pod("another") / "up").exists, "the other to start")  # type: ignore[operator]
+    processes.remove_record(home.pod("another"), "c")
+    assert processes.end_unrecorded(home) == 1
+    assert not _runs(unrecorded.record.pid)
+    assert _runs(recorded.record.pid)
+    assert _runs(int(child_file.read_text()))
+    processes.stop_all(home)
+    assert await unrecorded.wait() == 137
+    await recorded.wait()
