@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tcpshift_helpers.sandbox.envoy import command_line
-from tcpshift_helpers.sandbox.mesh.istiod import Connection
+from tcpshift_helpers.sandbox.mesh.connection import Connection
 from tcpshift_helpers.sandbox.mesh.status import ProxyState, verdict
 
 from .conftest import DRAIN_TIME_SECONDS, Mesh
