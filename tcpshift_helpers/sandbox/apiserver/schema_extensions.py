@@ -1,58 +1,13 @@
-"""What the models of the Python client do not say about fields: how their lists merge, and how wide their numbers are.
+"""What the models of the Python client do not say about fields: how wide their numbers are, and what their texts mean.
+
+How lists and maps merge is in `merge_rules.json`.
 
 Pure data, one entry a field (`Model.field`, in the API's own names).
 
-Source: the OpenAPI v3 documents of kube-apiserver 1.34 (`x-kubernetes-*` and `format`).
+Source: the OpenAPI v3 documents of kube-apiserver 1.34 (`format`).
 """
 
 from __future__ import annotations
-
-# Lists that strategic merge patch merges: by which key, and which keys identify an element for server-side apply.
-MERGED_LISTS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "DeploymentStatus.conditions": ("type", ("type",)),
-    "ReplicaSetStatus.conditions": ("type", ("type",)),
-    "NamespaceStatus.conditions": ("type", ("type",)),
-    "NodeStatus.conditions": ("type", ("type",)),
-    "PodStatus.conditions": ("type", ("type",)),
-    "ServiceStatus.conditions": ("type", ("type",)),
-    "NodeStatus.addresses": ("type", ("type",)),
-    "Container.env": ("name", ("name",)),
-    "Container.ports": ("containerPort", ("containerPort", "protocol")),
-    "Container.volumeDevices": ("devicePath", ("devicePath",)),
-    "Container.volumeMounts": ("mountPath", ("mountPath",)),
-    "EphemeralContainer.env": ("name", ("name",)),
-    "EphemeralContainer.ports": ("containerPort", ("containerPort", "protocol")),
-    "EphemeralContainer.volumeDevices": ("devicePath", ("devicePath",)),
-    "EphemeralContainer.volumeMounts": ("mountPath", ("mountPath",)),
-    "ContainerStatus.allocatedResourcesStatus": ("name", ("name",)),
-    "ContainerStatus.volumeMounts": ("mountPath", ("mountPath",)),
-    "PodSpec.containers": ("name", ("name",)),
-    "PodSpec.ephemeralContainers": ("name", ("name",)),
-    "PodSpec.hostAliases": ("ip", ("ip",)),
-    "PodSpec.imagePullSecrets": ("name", ("name",)),
-    "PodSpec.initContainers": ("name", ("name",)),
-    "PodSpec.resourceClaims": ("name", ("name",)),
-    "PodSpec.schedulingGates": ("name", ("name",)),
-    "PodSpec.topologySpreadConstraints": ("topologyKey", ("topologyKey", "whenUnsatisfiable")),
-    "PodSpec.volumes": ("name", ("name",)),
-    "PodStatus.hostIPs": ("ip", ()),
-    "PodStatus.podIPs": ("ip", ("ip",)),
-    "PodStatus.resourceClaimStatuses": ("name", ("name",)),
-    "ServiceAccount.secrets": ("name", ("name",)),
-    "ServiceSpec.ports": ("port", ("port", "protocol")),
-    "ObjectMeta.ownerReferences": ("uid", ("uid",)),
-}
-
-# Lists of plain values that merge as sets.
-MERGED_SETS = frozenset({"ObjectMeta.finalizers", "NodeSpec.podCIDRs"})
-
-# Objects of which a patch may keep only the keys it names.
-RETAIN_KEYS = frozenset(
-    {"DeploymentSpec.strategy", "PodSpec.volumes", "PodSpec.resourceClaims", "PodStatus.resourceClaimStatuses"}
-)
-
-# Maps that server-side apply replaces as a whole.
-ATOMIC_MAPS = frozenset({"PodSpec.nodeSelector", "ServiceSpec.selector"})
 
 INT64_FIELDS = frozenset(
     {

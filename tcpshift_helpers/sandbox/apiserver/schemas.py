@@ -2,11 +2,15 @@
 
 Pure but for `Schemas.load`, which leaves files to `schema_cache`. Built-in kinds come from the models of the installed
 `kubernetes` client, Istio's kinds from `istio_schemas`. A schema is an OpenAPI v3 schema object in which a `$ref` may
-have siblings (`description`, `x-kubernetes-*`); `openapi` turns it into the strict form.
+have siblings (`description`, `x-kubernetes-*`); `openapi` turns it into the strict form. How lists merge comes from `merge_rules.json`.
+
+Source: the OpenAPI v3 documents of kube-apiserver 1.34 (`merge_rules.json` is read from them by tests/conformance/derive_merge_rules.py).
 """
 
 from __future__ import annotations
 
+import functools
+import json
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -21,6 +25,7 @@ Schema = dict[str, Any]
 
 REFERENCE_PREFIX = "#/components/schemas/"
 _VERSION_IN_NAME = re.compile(r"^(?:[A-Z][a-z]+)?V\d+(?:(?:alpha|beta)\d+)?(?=[A-Z])")
+_MERGE_RULES = Path(__file__).with_name("merge_rules.json")
 _CONTAINER = re.compile(r"(list|dict)[\[(](.*)[\])]", re.IGNORECASE)
 
 
@@ -103,14 +108,15 @@ def _modelled(resource_types: Iterable[ResourceType]) -> Iterable[ResourceType]:
 
 
 def _define(model: Model, read_model: Callable[[str], Model | None], definitions: dict[str, Schema]) -> None:
-    schema: Schema = {"description": model.description, "type": "object", "properties": {}}
+    rules = _merge_rules().get(full_name(model.name), {})
+    schema: Schema = {"description": model.description, "type": "object", "properties": {}, **rules.get("", {})}
     definitions[full_name(model.name)] = schema
     required = sorted(name for name, field in model.fields.items() if field.required)
     if required:
         schema["required"] = required
     for name, field in model.fields.items():
         path = f"{model_name(model.name)}.{name}"
-        property_schema = {"description": field.description, **_type(field.type, path), **_extensions(path)}
+        property_schema = {"description": field.description, **_type(field.type, path), **rules.get(name, {})}
         schema["properties"][name] = property_schema
         referred = _innermost(field.type)
         if referred and full_name(referred) not in definitions:
@@ -170,20 +176,8 @@ def _reference(name: str) -> Schema:
     return {"$ref": f"{REFERENCE_PREFIX}{name}"}
 
 
-def _extensions(path: str) -> Schema:
-    merged = extensions.MERGED_LISTS.get(path)
-    strategies = ["merge"] if merged or path in extensions.MERGED_SETS else []
-    strategies += ["retainKeys"] if path in extensions.RETAIN_KEYS else []
-    found: Schema = {}
-    if strategies:
-        found["x-kubernetes-patch-strategy"] = ",".join(strategies)
-    if merged:
-        found["x-kubernetes-patch-merge-key"] = merged[0]
-        if merged[1]:
-            found["x-kubernetes-list-map-keys"] = list(merged[1])
-            found["x-kubernetes-list-type"] = "map"
-    if path in extensions.MERGED_SETS:
-        found["x-kubernetes-list-type"] = "set"
-    if path in extensions.ATOMIC_MAPS:
-        found["x-kubernetes-map-type"] = "atomic"
-    return found
+@functools.cache
+def _merge_rules() -> dict[str, dict[str, Schema]]:
+    """Which lists and maps merge, and how: by full name and field, the whole type's under an empty name."""
+    rules: dict[str, dict[str, Schema]] = json.loads(_MERGE_RULES.read_bytes())
+    return rules

@@ -13,6 +13,7 @@ import pytest
 from tcpshift_helpers.errors import SandboxError
 from tcpshift_helpers.sandbox.apiserver import schema_cache
 from tcpshift_helpers.sandbox.apiserver import schema_extensions as extensions
+from tcpshift_helpers.sandbox.apiserver import schemas as schemas_module
 from tcpshift_helpers.sandbox.apiserver.model_sources import parse
 from tcpshift_helpers.sandbox.apiserver.resources import BUILT_IN
 from tcpshift_helpers.sandbox.apiserver.schemas import Schemas, full_name, model_name
@@ -148,14 +149,29 @@ def test_every_kind_and_version_has_a_schema_and_every_reference_leads_somewhere
 
 def test_every_list_that_merges_is_a_list_of_the_model_it_is_listed_for(schemas: Schemas) -> None:
     """So that a renamed field of a new client is noticed here and not by a patch that replaces a list."""
-    for path in (*extensions.MERGED_LISTS, *extensions.MERGED_SETS):
-        model, _, name = path.partition(".")
-        field = schemas.definitions[full_name(f"V1{model}")]["properties"][name]
-        assert field["type"] == "array", path
-        assert "merge" in field["x-kubernetes-patch-strategy"]
-        if path in extensions.MERGED_LISTS:
-            key = field["x-kubernetes-patch-merge-key"]
-            assert key in schemas.resolve(field["items"])["properties"], path
+    rules = json.loads(Path(schemas_module.__file__).with_name("merge_rules.json").read_bytes())
+    checked = 0
+    for model, fields in rules.items():
+        if model not in schemas.definitions:
+            continue
+        for name, rule in fields.items():
+            if "x-kubernetes-list-type" not in rule or not name:
+                continue
+            checked += 1
+            field = schemas.definitions[model]["properties"][name]
+            assert field["type"] == "array", (model, name)
+            element = schemas.resolve(field["items"])
+            for key in rule.get("x-kubernetes-list-map-keys", ()):
+                assert key in element["properties"], (model, name)
+    assert checked > 50
+    ports = schemas.definitions["io.k8s.api.core.v1.ServiceSpec"]["properties"]["ports"]
+    assert ports["x-kubernetes-list-map-keys"] == ["port", "protocol"]
+    assert (
+        schemas.definitions["io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector"]["x-kubernetes-map-type"] == "atomic"
+    )
+
+
+def test_special_scalars_are_fields_of_the_model_they_are_listed_for(schemas: Schemas) -> None:
     for path in extensions.INT_OR_STRING_FIELDS | extensions.QUANTITY_FIELDS:
         model, _, name = path.partition(".")
         definition = schemas.definitions.get(full_name(f"V1{model}"))
