@@ -11,32 +11,30 @@ from tcpshift_helpers.sandbox.apiserver.registry import NAMESPACES, Registry, Ta
 from tcpshift_helpers.sandbox.apiserver.store import Key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from tcpshift_helpers.sandbox.apiserver.resources import ResourceType
+    from tcpshift_helpers.sandbox.apiserver.catalog import Catalog
 
 _SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 _SLICES = "endpointslices.discovery.k8s.io"
 
 
-def bootstrap(registry: Registry, resources: Mapping[str, ResourceType], address: str, port: int) -> None:
+def bootstrap(registry: Registry, catalog: Catalog, address: str, port: int) -> None:
     """Create what is missing.
 
     Args:
         registry: where to.
-        resources: kinds by `group_resource`.
+        catalog: the kinds.
         address: where the API server listens.
         port: its port.
     """
     for name in _SYSTEM_NAMESPACES:
         if registry.store.get(Key(NAMESPACES, "", name)) is None:
-            registry.create(Target(resources[NAMESPACES], "v1"), _object("v1", "Namespace", name))
+            registry.create(Target(catalog.by_group_resource(NAMESPACES), "v1"), _object("v1", "Namespace", name))
     if registry.store.get(Key("services", "default", "kubernetes")) is None:
         service = _object("v1", "Service", "kubernetes")
         service["metadata"]["labels"] = {"component": "apiserver", "provider": "kubernetes"}
         https = {"name": "https", "port": 443, "protocol": "TCP", "targetPort": port}
         service["spec"] = {"type": "ClusterIP", "sessionAffinity": "None", "ports": [https]}
-        registry.create(Target(resources["services"], "v1", "default"), service)
+        registry.create(Target(catalog.by_group_resource("services"), "v1", "default"), service)
     _endpoint_slice(registry, address, port)
 
 

@@ -20,8 +20,7 @@ from tcpshift_helpers.sandbox.apiserver.strategy import is_custom
 from tcpshift_helpers.sandbox.apiserver.validation import unknown_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
+    from tcpshift_helpers.sandbox.apiserver.catalog import Catalog
     from tcpshift_helpers.sandbox.apiserver.resources import ResourceType
     from tcpshift_helpers.sandbox.apiserver.schemas import Schemas
 
@@ -34,10 +33,10 @@ _PATH_STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 class Codec:
     """Decodes bodies of all kinds it is told about."""
 
-    def __init__(self, schemas: Schemas, resources: Iterable[ResourceType]) -> None:
-        """Judge fields by `schemas`; `resources` are the kinds that are known at all."""
+    def __init__(self, schemas: Schemas, catalog: Catalog) -> None:
+        """Judge fields by `schemas`; `catalog` says which kinds are known at all."""
         self._schemas = schemas
-        self._kinds = {(r.api_version(version), r.kind) for r in resources for version in r.versions}
+        self._catalog = catalog
 
     def decode(
         self, body: bytes, content_type: str, resource: ResourceType, version: str, field_validation: str
@@ -95,9 +94,10 @@ class Codec:
         kind, api_version = kind or resource.kind, api_version or expected
         if (api_version, kind) == (expected, resource.kind):
             return
-        if (api_version, kind) in self._kinds:
+        group, _, name = api_version.rpartition("/")
+        if self._catalog.by_kind(group, name, kind):
             own_group = resource.group.split(".")[0] or "core"
-            why = f"converting ({api_version.rpartition('/')[2]}.{kind}) to ({own_group}.{resource.kind}): unknown conversion"
+            why = f"converting ({name}.{kind}) to ({own_group}.{resource.kind}): unknown conversion"
         else:
             why = f'no kind "{kind}" is registered for version "{api_version}" in scheme "pkg/runtime/scheme.go:110"'
         raise bad_request(f'{kind} in version "{version}" cannot be handled as a {resource.kind}: {why}')

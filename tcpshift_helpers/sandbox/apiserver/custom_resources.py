@@ -15,7 +15,7 @@ from typing import Any
 from tcpshift_helpers.sandbox.apiserver import field_errors as errors
 from tcpshift_helpers.sandbox.apiserver.field_errors import FieldError
 from tcpshift_helpers.sandbox.apiserver.go_values import quoted
-from tcpshift_helpers.sandbox.apiserver.istio_schemas import DURATION, ONE_OF_FIELDS, kind_schemas
+from tcpshift_helpers.sandbox.apiserver.istio_schemas import DURATION, ONE_OF_FIELDS
 
 Schema = dict[str, Any]
 
@@ -34,11 +34,8 @@ _NOT_CHECKED = FieldError(
 )
 
 
-def validate(kind: str, obj: dict[str, Any]) -> list[FieldError]:
-    """All objections to the object's `spec` and `status`; empty for kinds without a schema."""
-    schema = kind_schemas().get(kind)
-    if schema is None:
-        return []
+def validate(schema: Schema, obj: dict[str, Any]) -> list[FieldError]:
+    """All objections to the object's `spec` and `status`."""
     found: list[FieldError] = []
     rules: list[FieldError] = []
     for part in ("spec", "status"):

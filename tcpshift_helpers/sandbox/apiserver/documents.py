@@ -17,8 +17,7 @@ from tcpshift_helpers.sandbox.apiserver.status import unknown_resource
 from tcpshift_helpers.sandbox.apiserver.store import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from tcpshift_helpers.sandbox.apiserver.catalog import Catalog
     from tcpshift_helpers.sandbox.apiserver.resources import ResourceType
     from tcpshift_helpers.sandbox.apiserver.schemas import Schemas
 
@@ -33,11 +32,15 @@ _PATHS = ("/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v3", "/rea
 class Documents:
     """Answers from the table of kinds; made on demand, so that a start stays quick."""
 
-    def __init__(self, resources: Sequence[ResourceType], schemas: Schemas, server_address: str) -> None:
-        """Describe `resources`."""
-        self._resources = resources
+    def __init__(self, catalog: Catalog, schemas: Schemas, server_address: str) -> None:
+        """Describe the kinds of `catalog`."""
+        self._catalog = catalog
         self._schemas = schemas
         self._server_address = server_address
+
+    @property
+    def _resources(self) -> tuple[ResourceType, ...]:
+        return tuple(self._catalog)
 
     def answer(self, request: web.Request) -> web.Response | None:
         """The answer to a GET, or None if the path is no document.

@@ -33,8 +33,8 @@ from tcpshift_helpers.sandbox.apiserver.store import encode
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
+    from tcpshift_helpers.sandbox.apiserver.catalog import Catalog
     from tcpshift_helpers.sandbox.apiserver.codec import Codec
-    from tcpshift_helpers.sandbox.apiserver.resources import ResourceType
     from tcpshift_helpers.sandbox.apiserver.schemas import Schemas
     from tcpshift_helpers.sandbox.apiserver.streams import Streams
 
@@ -86,21 +86,21 @@ class ResourceHandler:
     def __init__(
         self,
         registry: Registry,
-        resources: Sequence[ResourceType],
+        catalog: Catalog,
         codec: Codec,
         schemas: Schemas,
         streams: Streams,
     ) -> None:
-        """Serve `resources` from `registry`."""
+        """Serve the kinds of `catalog` from `registry`."""
         self._registry = registry
-        self._by_path = {(r.group, version, r.plural): r for r in resources for version in r.versions}
+        self._catalog = catalog
         self._codec = codec
         self._schemas = schemas
         self._streams = streams
 
     def serves(self, path: ResourcePath) -> bool:
         """Whether the path's API group is served at all."""
-        return any(group == path.group for group, _, _ in self._by_path)
+        return self._catalog.has_group(path.group)
 
     async def handle(self, request: web.Request, path: ResourcePath) -> web.StreamResponse:
         """Answer one request.
@@ -110,7 +110,7 @@ class ResourceHandler:
         """
         if path.plural == "bindings" and not path.group and path.namespace and not path.name:
             path = ResourcePath("", path.version, "pods", path.namespace, "", "binding")
-        resource = self._by_path.get((path.group, path.version, path.plural))
+        resource = self._catalog.by_path(path.group, path.version, path.plural)
         if resource is None or (path.subresource and path.subresource not in resource.subresources):
             raise unknown_resource()
         if resource.namespaced != bool(path.namespace) and (path.namespace or path.name):

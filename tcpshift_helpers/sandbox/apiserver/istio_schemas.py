@@ -1,4 +1,4 @@
-"""Schemas of Istio's Gateway, VirtualService and DestinationRule, written for this project.
+"""Custom resource definitions of Istio's Gateway, VirtualService and DestinationRule, written for this project.
 
 Pure data made by a few small functions. Names, types, required fields, enums and bounds are those of Istio's custom
 resource definitions; the descriptions are short and our own. Rules that the definitions write in CEL are named by
@@ -9,7 +9,6 @@ Source: field names and types of the definitions of Istio 1.31.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 Schema = dict[str, Any]
@@ -334,34 +333,36 @@ def _destination_rule() -> Schema:
     )
 
 
-@cache
-def kind_schemas() -> dict[str, Schema]:
-    """The three kinds' schemas by kind; the same for every version."""
+def definitions() -> list[dict[str, Any]]:
+    """The three `CustomResourceDefinition`s."""
+    return [
+        _definition("Gateway", "gw", "A proxy at the edge of the mesh and the ports it listens on.", _gateway()),
+        _definition("VirtualService", "vs", "Rules that say where traffic goes.", _virtual_service()),
+        _definition(
+            "DestinationRule", "dr", "Policies for traffic to a service, and its subsets.", _destination_rule()
+        ),
+    ]
+
+
+def _definition(kind: str, short_name: str, description: str, spec: Schema) -> dict[str, Any]:
+    schema = {"description": description, **_object(spec=spec, status=_status())}
+    singular = kind.lower()
+    version = {"schema": {"openAPIV3Schema": schema}, "served": True, "subresources": {"status": {}}}
     return {
-        "Gateway": _kind("A proxy at the edge of the mesh and the ports it listens on.", _gateway()),
-        "VirtualService": _kind("Rules that say where traffic goes.", _virtual_service()),
-        "DestinationRule": _kind("Policies for traffic to a service, and its subsets.", _destination_rule()),
-    }
-
-
-def _kind(description: str, spec: Schema) -> Schema:
-    fields = _object(
-        apiVersion=_TEXT,
-        kind=_TEXT,
-        metadata={"$ref": "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"},
-        spec=spec,
-        status=_status(),
-    )
-    return {"description": description, **fields}
-
-
-def istio_schemas() -> dict[str, Schema]:
-    """Schemas of every kind and version by their full names, such as `io.istio.networking.v1.Gateway`."""
-    return {
-        f"io.istio.networking.{version}.{kind}": {
-            **schema,
-            "x-kubernetes-group-version-kind": [{"group": GROUP, "version": version, "kind": kind}],
-        }
-        for version in VERSIONS
-        for kind, schema in kind_schemas().items()
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{singular}s.{GROUP}"},
+        "spec": {
+            "group": GROUP,
+            "names": {
+                "categories": ["istio-io", "networking-istio-io"],
+                "kind": kind,
+                "listKind": f"{kind}List",
+                "plural": f"{singular}s",
+                "shortNames": [short_name],
+                "singular": singular,
+            },
+            "scope": "Namespaced",
+            "versions": [{"name": name, "storage": name == VERSIONS[0], **version} for name in VERSIONS],
+        },
     }

@@ -70,17 +70,17 @@ def openapi_v3(group: str, version: str, resource_types: Sequence[ResourceType],
     """The document of one group and version: paths of its kinds, and every schema they refer to."""
     served = [one for one in resource_types if one.group == group and version in one.versions]
     paths: Object = {}
-    names: list[str] = []
+    kinds: dict[str, Schema] = {}
+    lists: dict[str, Schema] = {}
     for resource_type in served:
         name = schemas.name_of(group, version, resource_type.kind)
-        if name is not None:
-            names.append(name)
+        schema = schemas.of(group, version, resource_type.kind)
+        if name is not None and schema is not None:
+            kinds[name] = schema
+            lists[f"{name}List"] = _list_schema(resource_type, version, name)
             paths.update(_paths(resource_type, version, name))
-    components = {name: _strict(schemas.definitions[name]) for name in sorted(_reachable(names, schemas))}
-    for resource_type in served:
-        name = schemas.name_of(group, version, resource_type.kind)
-        if name is not None:
-            components[f"{name}List"] = _list_schema(resource_type, version, name)
+    components = {name: _strict(schema) for name, schema in sorted(_with_references(kinds, schemas).items())}
+    components.update(lists)
     return {
         "openapi": "3.0.0",
         "info": {"title": "Kubernetes", "version": "1.34"},
@@ -183,15 +183,15 @@ def _list_schema(resource_type: ResourceType, version: str, name: str) -> Schema
     }
 
 
-def _reachable(names: Iterable[str], schemas: Schemas) -> set[str]:
-    found: set[str] = set()
-    waiting = list(names)
+def _with_references(kinds: dict[str, Schema], schemas: Schemas) -> dict[str, Schema]:
+    """These schemas and all that they refer to."""
+    found = dict(kinds)
+    waiting = list(kinds.values())
     while waiting:
-        name = waiting.pop()
-        if name in found:
-            continue
-        found.add(name)
-        waiting.extend(_references(schemas.definitions[name]))
+        for name in _references(waiting.pop()):
+            if name not in found:
+                found[name] = schemas.definitions[name]
+                waiting.append(found[name])
     return found
 
 

@@ -1,11 +1,29 @@
 """The kinds of object this API server knows, as data.
 
-Pure. Storage, routing, discovery and printing all read this one table; a custom resource definition adds to a copy of it.
+Pure. Storage, routing, discovery and printing all read one table of these, `catalog`: the built-in kinds that are listed
+here, and one for each custom resource definition.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Schema = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class CustomVersion:
+    """What a custom resource definition says of one version of its kind.
+
+    Attributes:
+        schema: the version's `openAPIV3Schema`.
+    """
+
+    schema: Schema
 
 
 @dataclass(frozen=True)
@@ -23,6 +41,7 @@ class ResourceType:
         namespaced: whether objects live in namespaces.
         subresources: such as `status`, `scale`.
         storage_version: version objects are kept in.
+        custom: for a kind that comes from a custom resource definition, what that says of each version; else None.
     """
 
     group: str
@@ -33,6 +52,7 @@ class ResourceType:
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     subresources: frozenset[str] = frozenset()
+    custom: Mapping[str, CustomVersion] | None = field(default=None, compare=False, repr=False)
 
     @property
     def singular(self) -> str:
@@ -57,10 +77,6 @@ class ResourceType:
 
 _STATUS = frozenset({"status"})
 _SCALE = frozenset({"status", "scale"})
-_ISTIO_CATEGORIES = ("istio-io", "networking-istio-io")
-_ISTIO = "networking.istio.io"
-_ISTIO_VERSIONS = ("v1", "v1beta1", "v1alpha3")
-
 BUILT_IN: tuple[ResourceType, ...] = (
     ResourceType("", ("v1",), "Namespace", "namespaces", False, ("ns",), (), frozenset({"status", "finalize"})),
     ResourceType("", ("v1",), "Node", "nodes", False, ("no",), (), _STATUS),
@@ -75,11 +91,4 @@ BUILT_IN: tuple[ResourceType, ...] = (
     ResourceType("apps", ("v1",), "Deployment", "deployments", True, ("deploy",), ("all",), _SCALE),
     ResourceType("apps", ("v1",), "ReplicaSet", "replicasets", True, ("rs",), ("all",), _SCALE),
     ResourceType("discovery.k8s.io", ("v1",), "EndpointSlice", "endpointslices"),
-    ResourceType(_ISTIO, _ISTIO_VERSIONS, "Gateway", "gateways", True, ("gw",), _ISTIO_CATEGORIES, _STATUS),
-    ResourceType(
-        _ISTIO, _ISTIO_VERSIONS, "VirtualService", "virtualservices", True, ("vs",), _ISTIO_CATEGORIES, _STATUS
-    ),
-    ResourceType(
-        _ISTIO, _ISTIO_VERSIONS, "DestinationRule", "destinationrules", True, ("dr",), _ISTIO_CATEGORIES, _STATUS
-    ),
 )

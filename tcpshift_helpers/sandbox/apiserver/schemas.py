@@ -1,8 +1,9 @@
 """The schemas of all kinds: which fields an object may have, and of which types.
 
 Pure but for `Schemas.load`, which leaves files to `schema_cache`. Built-in kinds come from the models of the installed
-`kubernetes` client, Istio's kinds from `istio_schemas`. A schema is an OpenAPI v3 schema object in which a `$ref` may
-have siblings (`description`, `x-kubernetes-*`); `openapi` turns it into the strict form. How lists merge comes from `merge_rules.json`.
+`kubernetes` client, those of custom resource definitions from the catalogue, as it stands. A schema is an OpenAPI v3
+schema object in which a `$ref` may have siblings (`description`, `x-kubernetes-*`); `openapi` turns it into the strict form.
+How lists merge comes from `merge_rules.json`.
 
 Source: the OpenAPI v3 documents of kube-apiserver 1.34 (`merge_rules.json` is read from them by tests/conformance/derive_merge_rules.py).
 """
@@ -12,14 +13,14 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tcpshift_helpers.sandbox.apiserver import schema_extensions as extensions
-from tcpshift_helpers.sandbox.apiserver.istio_schemas import istio_schemas
+from tcpshift_helpers.sandbox.apiserver.catalog import Catalog
 from tcpshift_helpers.sandbox.apiserver.model_sources import Model
-from tcpshift_helpers.sandbox.apiserver.resources import BUILT_IN, ResourceType
+from tcpshift_helpers.sandbox.apiserver.resources import BUILT_IN, CustomVersion
 
 Schema = dict[str, Any]
 
@@ -32,9 +33,10 @@ _CONTAINER = re.compile(r"(list|dict)[\[(](.*)[\])]", re.IGNORECASE)
 class Schemas:
     """Finds schemas by kind and by reference."""
 
-    def __init__(self, definitions: dict[str, Schema]) -> None:
-        """Hold `definitions`, by their full names such as `io.k8s.api.core.v1.Pod`."""
+    def __init__(self, definitions: dict[str, Schema], catalog: Catalog | None = None) -> None:
+        """Hold `definitions`, by their full names such as `io.k8s.api.core.v1.Pod`, and custom kinds of `catalog`."""
         self.definitions = definitions
+        self._catalog = catalog or Catalog()
         self._names = {
             (kind["group"], kind["version"], kind["kind"]): name
             for name, schema in definitions.items()
@@ -42,25 +44,46 @@ class Schemas:
         }
 
     @classmethod
-    def load(cls, cache_dir: Path) -> Schemas:
-        """Load from the cache, made first if this version of the client has none yet."""
+    def load(cls, cache_dir: Path, catalog: Catalog | None = None) -> Schemas:
+        """Load from the cache, made first if this version of the client has none yet; custom kinds from `catalog`."""
         from tcpshift_helpers.sandbox.apiserver.schema_cache import load_built_in  # noqa: PLC0415 - the one use of files
 
-        return cls({**load_built_in(cache_dir), **istio_schemas()})
+        return cls(load_built_in(cache_dir), catalog)
 
     def name_of(self, group: str, version: str, kind: str) -> str | None:
-        """The full name of a kind's schema."""
+        """The full name of a kind's schema, such as `io.k8s.api.core.v1.Pod` or `io.istio.networking.v1.Gateway`."""
+        if self._custom(group, version, kind):
+            return ".".join([*reversed(group.split(".")), version, kind])
         return self._names.get((group, version, kind))
 
     def of(self, group: str, version: str, kind: str) -> Schema | None:
         """A kind's schema, or None if there is none."""
-        name = self.name_of(group, version, kind)
+        custom = self._custom(group, version, kind)
+        if custom:
+            return _complete(custom.schema, group, version, kind)
+        name = self._names.get((group, version, kind))
         return None if name is None else self.definitions[name]
+
+    def _custom(self, group: str, version: str, kind: str) -> CustomVersion | None:
+        found = self._catalog.by_kind(group, version, kind)
+        return None if found is None or found.custom is None else found.custom[version]
 
     def resolve(self, schema: Schema) -> Schema:
         """What a `$ref` points to; a schema without one is returned as it is."""
         reference = schema.get("$ref")
         return schema if reference is None else self.definitions[reference.removeprefix(REFERENCE_PREFIX)]
+
+
+def _complete(schema: Schema, group: str, version: str, kind: str) -> Schema:
+    """A definition's schema with what every object has."""
+    meta = {
+        "apiVersion": {"type": "string"},
+        "kind": {"type": "string"},
+        "metadata": _reference(f"{extensions.META_PACKAGE}.ObjectMeta"),
+    }
+    kinds = [{"group": group, "version": version, "kind": kind}]
+    properties = {**meta, **schema.get("properties", {})}
+    return {**schema, "properties": properties, "x-kubernetes-group-version-kind": kinds}
 
 
 def model_name(model: str) -> str:
@@ -89,7 +112,7 @@ def derive(read_model: Callable[[str], Model | None]) -> dict[str, Schema]:
         LookupError: the client knows no model for a kind.
     """
     definitions: dict[str, Schema] = {name: dict(schema) for name, schema in extensions.SCALARS.items()}
-    for resource_type in _modelled(BUILT_IN):
+    for resource_type in BUILT_IN:
         group = resource_type.group.partition(".")[0] or "core"
         version = resource_type.storage_version.capitalize()
         candidates = (f"{version}{resource_type.kind}", f"{group.capitalize()}{version}{resource_type.kind}")
@@ -101,10 +124,6 @@ def derive(read_model: Callable[[str], Model | None]) -> dict[str, Schema]:
             {"group": resource_type.group, "version": resource_type.storage_version, "kind": resource_type.kind}
         ]
     return definitions
-
-
-def _modelled(resource_types: Iterable[ResourceType]) -> Iterable[ResourceType]:
-    return (one for one in resource_types if not one.group.endswith("istio.io"))
 
 
 def _define(model: Model, read_model: Callable[[str], Model | None], definitions: dict[str, Schema]) -> None:

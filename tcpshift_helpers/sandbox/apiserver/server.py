@@ -22,12 +22,14 @@ from tcpshift_helpers.errors import PortInUseError
 from tcpshift_helpers.sandbox import certificates
 from tcpshift_helpers.sandbox.apiserver.authentication import Authenticator
 from tcpshift_helpers.sandbox.apiserver.bootstrap import bootstrap
+from tcpshift_helpers.sandbox.apiserver.catalog import Catalog
 from tcpshift_helpers.sandbox.apiserver.codec import Codec
+from tcpshift_helpers.sandbox.apiserver.definitions import resource_type
 from tcpshift_helpers.sandbox.apiserver.documents import Documents
 from tcpshift_helpers.sandbox.apiserver.handlers import ResourceHandler, json_response
+from tcpshift_helpers.sandbox.apiserver.istio_schemas import definitions
 from tcpshift_helpers.sandbox.apiserver.registry import Registry
 from tcpshift_helpers.sandbox.apiserver.request import parse_path
-from tcpshift_helpers.sandbox.apiserver.resources import BUILT_IN
 from tcpshift_helpers.sandbox.apiserver.schemas import Schemas
 from tcpshift_helpers.sandbox.apiserver.status import StatusError
 from tcpshift_helpers.sandbox.apiserver.store import Store
@@ -99,17 +101,18 @@ async def serve(home: Home, admission: Sequence[Admission] = ()) -> AsyncIterato
 
 
 def _application(home: Home, store: Store, subnet: Subnet, admission: Sequence[Admission]) -> web.Application:
-    schemas = Schemas.load(home.cache)
+    catalog = Catalog(map(resource_type, definitions()))
+    schemas = Schemas.load(home.cache, catalog)
     registry = Registry(store, tuple(subnet.cluster_ips()), admission)
-    bootstrap(registry, {resource.group_resource: resource for resource in BUILT_IN}, subnet.api_server, API_PORT)
+    bootstrap(registry, catalog, subnet.api_server, API_PORT)
     token = home.token.read_text(encoding="utf-8").strip()
     kubelet_tls = ssl.create_default_context(cafile=home.pki / "ca.crt")
     streams = Streams(store, f"https://{subnet.api_server}:{KUBELET_PORT}", token, kubelet_tls)
-    codec = Codec(schemas, BUILT_IN)
+    codec = Codec(schemas, catalog)
     front = Front(
         Authenticator(token),
-        Documents(BUILT_IN, schemas, f"{subnet.api_server}:{API_PORT}"),
-        ResourceHandler(registry, BUILT_IN, codec, schemas, streams),
+        Documents(catalog, schemas, f"{subnet.api_server}:{API_PORT}"),
+        ResourceHandler(registry, catalog, codec, schemas, streams),
     )
     app = web.Application(client_max_size=BODY_LIMIT_BYTES)
     app.on_shutdown.append(_ending(streams))

@@ -113,7 +113,7 @@ class DeploymentStrategy(Strategy):
 
 
 class CustomResourceStrategy(Strategy):
-    """Istio's kinds: the status subresource changes no metadata, and updates name the version they change."""
+    """Kinds of custom resource definitions: the status subresource changes no metadata, and updates name the version they change."""
 
     def keep_metadata_on_status_update(self, obj: Object, old: Object) -> None:
         """Keep all metadata."""
@@ -231,7 +231,7 @@ _BUILT_IN: dict[str, Callable[[ResourceType], Strategy]] = {
 
 
 def strategy_for(resource: ResourceType) -> Strategy:
-    """The strategy of a kind; kinds of groups with a dot that are not Kubernetes' own are custom resources."""
+    """The strategy of a kind."""
     make = _BUILT_IN.get(resource.group_resource)
     if make is not None:
         return make(resource)
@@ -241,5 +241,5 @@ def strategy_for(resource: ResourceType) -> Strategy:
 
 
 def is_custom(resource: ResourceType) -> bool:
-    """Whether the kind would come from a custom resource definition on a real cluster."""
-    return "." in resource.group and not resource.group.endswith(".k8s.io")
+    """Whether the kind comes from a custom resource definition."""
+    return resource.custom is not None

@@ -53,8 +53,10 @@ _NAME_RULES: dict[str, Callable[[str], list[str]]] = {
 
 
 def _create_rules(resource_type: ResourceType) -> Callable[[Object], list[FieldError]]:
-    if is_custom(resource_type):
-        return lambda obj: custom_resources.validate(resource_type.kind, obj)
+    custom = resource_type.custom
+    if custom is not None:
+        schema = custom[resource_type.storage_version].schema
+        return lambda obj: custom_resources.validate(schema, obj)
     rules: dict[str, Callable[[Object], list[FieldError]]] = {
         "Pod": lambda pod: validate_pod_spec(pod.get("spec") or {}, "spec"),
         "Deployment": workload_rules.validate_deployment,

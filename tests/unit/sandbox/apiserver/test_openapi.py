@@ -7,22 +7,26 @@ from typing import Any
 
 import pytest
 
+from tcpshift_helpers.sandbox.apiserver.catalog import Catalog
+from tcpshift_helpers.sandbox.apiserver.definitions import resource_type
+from tcpshift_helpers.sandbox.apiserver.istio_schemas import definitions
 from tcpshift_helpers.sandbox.apiserver.openapi import openapi_v3, openapi_v3_index
-from tcpshift_helpers.sandbox.apiserver.resources import BUILT_IN
 from tcpshift_helpers.sandbox.apiserver.schemas import Schemas
 
-GROUP_VERSIONS = sorted({(one.group, version) for one in BUILT_IN for version in one.versions})
+CATALOG = Catalog(map(resource_type, definitions()))
+KINDS = tuple(CATALOG)
+GROUP_VERSIONS = sorted({(one.group, version) for one in KINDS for version in one.versions})
 
 
 @pytest.fixture(scope="module")
 def schemas(tmp_path_factory: pytest.TempPathFactory) -> Schemas:
-    return Schemas.load(tmp_path_factory.mktemp("cache"))
+    return Schemas.load(tmp_path_factory.mktemp("cache"), CATALOG)
 
 
 def test_the_index_leads_to_every_group_and_version() -> None:
-    paths = openapi_v3_index(BUILT_IN)["paths"]
+    paths = openapi_v3_index(KINDS)["paths"]
     assert set(paths) == {f"apis/{group}/{version}" if group else f"api/{version}" for group, version in GROUP_VERSIONS}
-    fewer = openapi_v3_index([one for one in BUILT_IN if one.kind != "Gateway"])["paths"]
+    fewer = openapi_v3_index(tuple(one for one in KINDS if one.kind != "Gateway"))["paths"]
     changed = [path for path in paths if paths[path] != fewer[path]]
     assert changed == [path for path in paths if "istio" in path], "another table of kinds, another hash"
 
@@ -31,13 +35,13 @@ def test_the_index_leads_to_every_group_and_version() -> None:
 def test_kubectl_finds_field_validation_and_every_reference_leads_somewhere(
     schemas: Schemas, group: str, version: str
 ) -> None:
-    document = openapi_v3(group, version, BUILT_IN, schemas)
+    document = openapi_v3(group, version, KINDS, schemas)
     components = document["components"]["schemas"]
     text = json.dumps(document)
     assert "x-tcpshift" not in text
     for reference in text.split('"#/components/schemas/')[1:]:
         assert reference.split('"')[0] in components
-    kinds = [one for one in BUILT_IN if one.group == group and version in one.versions]
+    kinds = [one for one in KINDS if one.group == group and version in one.versions]
     for kind in kinds:
         wanted = {"group": group, "version": version, "kind": kind.kind}
         patches = [
@@ -61,11 +65,11 @@ def test_a_reference_stands_alone_or_in_all_of(schemas: Schemas) -> None:
             for item in value:
                 check(item)
 
-    check(openapi_v3("apps", "v1", BUILT_IN, schemas)["components"])
+    check(openapi_v3("apps", "v1", KINDS, schemas)["components"])
 
 
 def test_merge_keys_are_published(schemas: Schemas) -> None:
-    components = openapi_v3("", "v1", BUILT_IN, schemas)["components"]["schemas"]
+    components = openapi_v3("", "v1", KINDS, schemas)["components"]["schemas"]
     containers = components["io.k8s.api.core.v1.PodSpec"]["properties"]["containers"]
     assert containers["x-kubernetes-patch-merge-key"] == "name"
     assert containers["x-kubernetes-list-map-keys"] == ["name"]

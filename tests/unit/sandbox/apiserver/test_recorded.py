@@ -14,16 +14,19 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tcpshift_helpers.sandbox.apiserver import patch, validation
+from tcpshift_helpers.sandbox.apiserver.catalog import Catalog
 from tcpshift_helpers.sandbox.apiserver.decoding import JSON_PATCH, MERGE_PATCH, decode, decode_patch
 from tcpshift_helpers.sandbox.apiserver.defaults import apply_defaults
-from tcpshift_helpers.sandbox.apiserver.resources import BUILT_IN, ResourceType
+from tcpshift_helpers.sandbox.apiserver.definitions import resource_type
+from tcpshift_helpers.sandbox.apiserver.istio_schemas import definitions
+from tcpshift_helpers.sandbox.apiserver.resources import ResourceType
 from tcpshift_helpers.sandbox.apiserver.schemas import Schemas
 from tcpshift_helpers.sandbox.apiserver.selectors import parse_field_selector, parse_label_selector
 from tcpshift_helpers.sandbox.apiserver.status import StatusError, bad_request
 from tcpshift_helpers.sandbox.apiserver.strategy import is_custom
 
 RECORDED = Path(__file__).parent / "recorded"
-KINDS = {(one.group, one.plural): one for one in BUILT_IN}
+KINDS = {(one.group, one.plural): one for one in Catalog(map(resource_type, definitions()))}
 NODE_ROUNDS_UP = "quantities of nodes are rounded up to 1m"
 
 
@@ -34,7 +37,7 @@ def cases(name: str) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def schemas(tmp_path_factory: pytest.TempPathFactory) -> Schemas:
-    return Schemas.load(tmp_path_factory.mktemp("cache"))
+    return Schemas.load(tmp_path_factory.mktemp("cache"), Catalog(map(resource_type, definitions())))
 
 
 def kind_of(path: str, *, named: bool = False) -> tuple[ResourceType, str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from tcpshift_helpers.sandbox.apiserver.catalog import Catalog
+from tcpshift_helpers.sandbox.apiserver.definitions import resource_type
+from tcpshift_helpers.sandbox.apiserver.istio_schemas import definitions
 from tcpshift_helpers.sandbox.apiserver.representation import Representation, negotiate
-from tcpshift_helpers.sandbox.apiserver.resources import BUILT_IN
 from tcpshift_helpers.sandbox.apiserver.status import StatusError
 
-KINDS = {resource.plural: resource for resource in BUILT_IN}
+KINDS = {resource.plural: resource for resource in Catalog(map(resource_type, definitions()))}
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 
 

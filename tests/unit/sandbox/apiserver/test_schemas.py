@@ -14,10 +14,13 @@ from tcpshift_helpers.errors import SandboxError
 from tcpshift_helpers.sandbox.apiserver import schema_cache
 from tcpshift_helpers.sandbox.apiserver import schema_extensions as extensions
 from tcpshift_helpers.sandbox.apiserver import schemas as schemas_module
+from tcpshift_helpers.sandbox.apiserver.catalog import Catalog
+from tcpshift_helpers.sandbox.apiserver.definitions import resource_type
+from tcpshift_helpers.sandbox.apiserver.istio_schemas import definitions
 from tcpshift_helpers.sandbox.apiserver.model_sources import parse
-from tcpshift_helpers.sandbox.apiserver.resources import BUILT_IN
 from tcpshift_helpers.sandbox.apiserver.schemas import Schemas, full_name, model_name
 
+CATALOG = Catalog(map(resource_type, definitions()))
 PYDANTIC = '''
 from pydantic import BaseModel, Field
 
@@ -133,11 +136,11 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def schemas(cache: Path) -> Schemas:
-    return Schemas.load(cache)
+    return Schemas.load(cache, CATALOG)
 
 
 def test_every_kind_and_version_has_a_schema_and_every_reference_leads_somewhere(schemas: Schemas) -> None:
-    for kind in BUILT_IN:
+    for kind in CATALOG:
         for version in kind.versions:
             schema = schemas.of(kind.group, version, kind.kind)
             assert schema is not None, kind
@@ -218,12 +221,12 @@ def test_the_cache_is_quick_small_and_the_same(cache: Path, schemas: Schemas) ->
     best = float("inf")
     for _ in range(5):
         start = time.perf_counter()
-        again = Schemas.load(cache)
+        again = Schemas.load(cache, CATALOG)
         best = min(best, time.perf_counter() - start)
     assert again.definitions == schemas.definitions
     assert best < 0.06
     tracemalloc.start()
-    kept = Schemas.load(cache)
+    kept = Schemas.load(cache, CATALOG)
     size, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert kept.definitions
@@ -233,14 +236,14 @@ def test_the_cache_is_quick_small_and_the_same(cache: Path, schemas: Schemas) ->
 def test_a_broken_cache_is_made_again(cache: Path, schemas: Schemas) -> None:
     (file,) = cache.iterdir()
     file.write_text("{", encoding="utf-8")
-    assert Schemas.load(cache).definitions == schemas.definitions
+    assert Schemas.load(cache, CATALOG).definitions == schemas.definitions
     assert json.loads(file.read_text(encoding="utf-8"))
 
 
 def test_a_cache_that_cannot_be_written_is_no_reason_to_fail(tmp_path: Path, schemas: Schemas) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
-    assert Schemas.load(blocked / "cache").definitions == schemas.definitions
+    assert Schemas.load(blocked / "cache", CATALOG).definitions == schemas.definitions
 
 
 def test_a_client_that_cannot_be_read_is_said_with_what_to_do(tmp_path: Path) -> None:

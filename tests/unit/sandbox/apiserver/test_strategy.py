@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tcpshift_helpers.sandbox.apiserver.resources import BUILT_IN
+from tcpshift_helpers.sandbox.apiserver.catalog import Catalog
+from tcpshift_helpers.sandbox.apiserver.definitions import resource_type
+from tcpshift_helpers.sandbox.apiserver.istio_schemas import definitions
 from tcpshift_helpers.sandbox.apiserver.strategy import is_custom, same, strategy_for
 
-KINDS = {resource.group_resource: resource for resource in BUILT_IN}
+KINDS = {resource.group_resource: resource for resource in Catalog(map(resource_type, definitions()))}
 
 
 def strategy(name):
@@ -20,7 +22,7 @@ def test_same_ignores_the_version_alone():
     assert not same(left, {"metadata": {"name": "a", "labels": {}}, "data": {}})
 
 
-def test_custom_resources_are_istios():
+def test_custom_resources_are_those_of_definitions():
     assert {name for name, resource in KINDS.items() if is_custom(resource)} == {
         "gateways.networking.istio.io",
         "virtualservices.networking.istio.io",

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tcpshift_helpers.sandbox.apiserver.catalog import Catalog
+from tcpshift_helpers.sandbox.apiserver.definitions import resource_type
 from tcpshift_helpers.sandbox.apiserver.durations import age, human_duration
+from tcpshift_helpers.sandbox.apiserver.istio_schemas import definitions
 from tcpshift_helpers.sandbox.apiserver.pod_summary import summarize
-from tcpshift_helpers.sandbox.apiserver.resources import BUILT_IN
 from tcpshift_helpers.sandbox.apiserver.table import columns, table
 
-KINDS = {one.kind: one for one in BUILT_IN}
+KINDS = {one.kind: one for one in Catalog(map(resource_type, definitions()))}
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 CREATED = "2026-01-02T03:02:45Z"
 

@@ -11,13 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tcpshift_helpers.sandbox.apiserver import custom_resources, validation
+from tcpshift_helpers.sandbox.apiserver.catalog import Catalog
 from tcpshift_helpers.sandbox.apiserver.defaults import apply_defaults
-from tcpshift_helpers.sandbox.apiserver.resources import BUILT_IN
+from tcpshift_helpers.sandbox.apiserver.definitions import resource_type
+from tcpshift_helpers.sandbox.apiserver.istio_schemas import definitions
 from tcpshift_helpers.sandbox.apiserver.schemas import Schema, Schemas
 from tcpshift_helpers.sandbox.apiserver.status import StatusError
 from tcpshift_helpers.sandbox.apiserver.table import table
 
-KINDS = {one.kind: one for one in BUILT_IN}
+KINDS = {one.kind: one for one in Catalog(map(resource_type, definitions()))}
 SCALARS = (
     st.none()
     | st.booleans()
@@ -29,7 +31,7 @@ SCALARS = (
 
 @pytest.fixture(scope="module")
 def schemas(tmp_path_factory: pytest.TempPathFactory) -> Schemas:
-    return Schemas.load(tmp_path_factory.mktemp("cache"))
+    return Schemas.load(tmp_path_factory.mktemp("cache"), Catalog(map(resource_type, definitions())))
 
 
 def values(schemas: Schemas, schema: Schema, depth: int) -> st.SearchStrategy[Any]:
@@ -252,7 +254,7 @@ def test_a_status_keeps_what_the_schema_does_not_know(schemas: Schemas) -> None:
         "status": {"conditions": [{"type": "Reconciled", "observedGeneration": "3"}], "more": {"a": 1}},
     }
     assert validation.unknown_fields(schemas, KINDS["VirtualService"], "v1", obj) == []
-    assert custom_resources.validate("VirtualService", obj) == []
+    assert validation.validate_create(KINDS["VirtualService"], {**obj, "metadata": {"name": "x"}}) == []
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from tcpshift_helpers.sandbox.apiserver.resources import BUILT_IN
+from tcpshift_helpers.sandbox.apiserver.catalog import Catalog
+from tcpshift_helpers.sandbox.apiserver.definitions import resource_type
+from tcpshift_helpers.sandbox.apiserver.istio_schemas import definitions
 from tcpshift_helpers.sandbox.mesh.validation import IstioValidator, duration_seconds, validate_object
 
 RECORDED = json.loads((Path(__file__).parent / "recorded" / "validation.json").read_text(encoding="utf-8"))
@@ -55,7 +57,7 @@ def test_wrong_types_never_crash(spec: object) -> None:
 
 
 def test_plug_in_looks_only_at_istio_objects_being_written() -> None:
-    types = {resource.kind: resource for resource in BUILT_IN}
+    types = {resource.kind: resource for resource in Catalog(map(resource_type, definitions()))}
     plug_in = IstioValidator()
     bad: dict[str, Any] = {"metadata": {"name": "x"}, "spec": {}}
     assert plug_in.name == "validation.istio.io"
