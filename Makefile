@@ -5,34 +5,47 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-READY  := $(VENV)/.ready
+# Stamps: what the course needs is there; what development needs is there, too.
+COURSE      := $(VENV)/.course
+DEVELOPMENT := $(VENV)/.development
+# For tcpshift lab, such as:  make lab ARGS='-- --no-browser --port 9999'
+ARGS :=
 
-.PHONY: setup install-with-uv install-with-pip lab test check format bench notebooks lock clean
+.PHONY: setup install install-with-uv install-with-pip lab test check format bench notebooks lock clean
 .DEFAULT_GOAL := setup
 
-setup: $(READY)
+setup: $(DEVELOPMENT)
+
+# A learner waits for what the course needs; the tools of development are half as much again.
+$(COURSE): requirements.lock pyproject.toml
+	@$(MAKE) --no-print-directory install LOCK=$<
+	@touch $@
+
+$(DEVELOPMENT): requirements-dev.lock pyproject.toml
+	@$(MAKE) --no-print-directory install LOCK=$<
+	@touch $@
 
 # uv is fetched by pip into the virtual environment and does the work in seconds; where uv cannot, pip does it in minutes.
-$(READY): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"tcpshift needs Python 3.11 or newer; $(PYTHON) is {v.major}.{v.minor}. Try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
+install:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"tcpshift needs Python 3.11 or newer; $(PYTHON) is {v.major}.{v.minor}. Try: make PYTHON=python3.12")'
+	@echo 'Installing what $(LOCK) names into $(VENV); the first time this downloads 200 to 300 MB …'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(MAKE) --no-print-directory install-with-uv || { \
 	  echo 'uv could not do it; pip takes over (some minutes).' && $(MAKE) --no-print-directory install-with-pip; }
-	@touch $@
 
 install-with-uv: export VIRTUAL_ENV := $(VENV)
 install-with-uv: export UV_SYSTEM_CERTS := 1
 install-with-uv:
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5'
-	@$(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --require-hashes -r $(LOCK)
 	@$(BIN)/uv pip install --quiet --no-deps -e .
 
 install-with-pip:
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 
-lab: setup
-	$(BIN)/tcpshift lab
+lab: $(COURSE)
+	$(BIN)/tcpshift lab $(ARGS)
 
 test: check
 	$(BIN)/pytest
@@ -58,8 +71,11 @@ notebooks: setup
 bench: setup
 	$(BIN)/python benchmarks/run.py
 
+LOCK_WITH := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
 lock: setup
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev -o requirements.lock pyproject.toml
+	$(LOCK_WITH) -o requirements.lock pyproject.toml
+	$(LOCK_WITH) --no-annotate --extra dev --constraints requirements.lock -o requirements-dev.lock pyproject.toml
 
 clean:
 	@if test -x $(BIN)/tcpshift; then $(BIN)/tcpshift down || true; fi

@@ -13,7 +13,10 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+COURSE_LOCK, DEVELOPMENT_LOCK = (
+    (ROOT / name).read_text(encoding="utf-8") for name in ("requirements.lock", "requirements-dev.lock")
+)
+both_locks = pytest.mark.parametrize("lock", [COURSE_LOCK, DEVELOPMENT_LOCK], ids=["course", "development"])
 
 
 def _canonical(name: str) -> str:
@@ -24,11 +27,15 @@ def _requirement_names(requirements: list[str]) -> set[str]:
     return {_canonical(re.split(r"[\s<>=!~;\[]", requirement, maxsplit=1)[0]) for requirement in requirements}
 
 
-def _locked() -> dict[str, str]:
-    """Each pinned requirement with the text that belongs to it."""
-    entries = re.split(r"\n(?=[a-zA-Z0-9])", LOCK)
+def _locked(lock: str) -> dict[tuple[str, str], str]:
+    """Each pinned requirement and its version, with the text that belongs to it; a universal lock may pin two versions."""
+    entries = re.split(r"\n(?=[a-zA-Z0-9])", lock)
     pins = (re.match(r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(\S+)", entry) for entry in entries)
-    return {_canonical(pin[1]): entry for pin, entry in zip(pins, entries, strict=True) if pin}
+    return {(_canonical(pin[1]), pin[2]): entry for pin, entry in zip(pins, entries, strict=True) if pin}
+
+
+def _names(lock: str) -> set[str]:
+    return {name for name, _ in _locked(lock)}
 
 
 def _tracked_files() -> list[Path]:
@@ -51,17 +58,23 @@ def test_conda_installs_the_python_that_pyproject_asks_for_and_leaves_the_rest_t
 
 def test_every_dependency_is_locked() -> None:
     project = PYPROJECT["project"]
-    wanted = _requirement_names(project["dependencies"] + project["optional-dependencies"]["dev"])
-    assert wanted - _locked().keys() == set()
+    assert _requirement_names(project["dependencies"]) - _names(COURSE_LOCK) == set()
+    assert _requirement_names(project["optional-dependencies"]["dev"]) - _names(DEVELOPMENT_LOCK) == set()
 
 
-def test_every_pin_has_a_hash() -> None:
-    assert len(_locked()) > 50
-    assert [name for name, entry in _locked().items() if "--hash=sha256:" not in entry] == []
+def test_development_runs_on_the_very_versions_that_a_learner_gets() -> None:
+    assert _locked(COURSE_LOCK).keys() - _locked(DEVELOPMENT_LOCK).keys() == set()
 
 
-def test_the_lock_names_no_address() -> None:
-    assert re.findall(r"\S*://\S*|--(?:extra-)?index-url\S*|--find-links\S*", LOCK) == []
+@both_locks
+def test_every_pin_has_a_hash(lock: str) -> None:
+    assert len(_locked(lock)) > 50
+    assert [pin for pin, entry in _locked(lock).items() if "--hash=sha256:" not in entry] == []
+
+
+@both_locks
+def test_the_lock_names_no_address(lock: str) -> None:
+    assert re.findall(r"\S*://\S*|--(?:extra-)?index-url\S*|--find-links\S*", lock) == []
 
 
 def test_the_version_is_written_in_the_changelog() -> None:
