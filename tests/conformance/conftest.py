@@ -86,7 +86,13 @@ def namespace(api: Api) -> Iterator[str]:
     name = f"test-{uuid.uuid4().hex[:10]}"
     assert api.post("/api/v1/namespaces", {"metadata": {"name": name}}).code == 201
     yield name
-    for path in ("api/v1", "apis/apps/v1", "apis/networking.istio.io/v1"):
+    for path in (
+        "api/v1",
+        "apis/apps/v1",
+        "apis/batch/v1",
+        "apis/coordination.k8s.io/v1",
+        "apis/networking.istio.io/v1",
+    ):
         for resource in api.get(f"/{path}").body["resources"]:
             if resource["namespaced"] and "deletecollection" in resource["verbs"]:
                 api.delete(f"/{path}/namespaces/{name}/{resource['name']}?gracePeriodSeconds=0")

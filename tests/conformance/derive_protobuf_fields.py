@@ -15,10 +15,15 @@ from pathlib import Path
 ROOTS = {
     "v1": [
         *("Namespace", "Node", "Pod", "Service", "ConfigMap", "Secret", "ServiceAccount", "Event", "Binding"),
-        "DeleteOptions",
+        *("DeleteOptions", "Endpoints"),
     ],
     "apps/v1": ["Deployment", "ReplicaSet"],
+    "authentication.k8s.io/v1": ["SelfSubjectReview"],
+    "authorization.k8s.io/v1": ["SelfSubjectAccessReview", "SelfSubjectRulesReview"],
+    "batch/v1": ["Job"],
+    "coordination.k8s.io/v1": ["Lease"],
     "discovery.k8s.io/v1": ["EndpointSlice"],
+    "events.k8s.io/v1": ["Event"],
     "autoscaling/v1": ["Scale"],
     "policy/v1": ["Eviction"],
     "meta.k8s.io/v1": ["DeleteOptions"],
@@ -26,7 +31,12 @@ ROOTS = {
 SOURCES = {
     "core": "core/v1",
     "apps": "apps/v1",
+    "authentication": "authentication/v1",
+    "authorization": "authorization/v1",
+    "batch": "batch/v1",
+    "coordination": "coordination/v1",
     "discovery": "discovery/v1",
+    "events": "events/v1",
     "autoscaling": "autoscaling/v1",
     "policy": "policy/v1",
 }
@@ -38,6 +48,7 @@ SPECIAL = {
     "meta.FieldsV1": "json",
     "types.UID": "string",
     "types.NodeName": "string",
+    "authentication.ExtraValue": "bytes",  # in answers only
 }
 SCALARS = {
     "string": "string",
@@ -71,7 +82,7 @@ class Reader:
         if match := re.fullmatch(r"map\[([\w.]+)\](.+)", kind):
             return "map:" + self.code(package, match[2])
         prefix, _, name = kind.rpartition(".")
-        owner = {"": package, "metav1": "meta", "v1": "core", "api": "core"}.get(prefix, prefix)
+        owner = {"": package, "metav1": "meta", "v1": "core", "corev1": "core", "api": "core"}.get(prefix, prefix)
         full = f"{owner}.{name}"
         if full in SPECIAL:
             return SPECIAL[full]
@@ -99,11 +110,10 @@ def main() -> None:
     """Print the table."""
     reader = Reader(Path(sys.argv[1]), Path(sys.argv[2]))
     kinds = {}
-    packages = {"": "core", "meta.k8s.io": "meta", "discovery.k8s.io": "discovery"}
     for api_version, names in ROOTS.items():
         group = api_version.rpartition("/")[0]
         for name in names:
-            package = "meta" if name == "DeleteOptions" else packages.get(group, group)
+            package = "meta" if name == "DeleteOptions" else group.removesuffix(".k8s.io") or "core"
             reader.add(f"{package}.{name}")
             kinds[f"{api_version}/{name}"] = f"{package}.{name}"
     print(json.dumps({"kinds": kinds, "messages": reader.messages}, separators=(",", ":")))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ADMIN_GROUP = "system:masters"
+USER: dict[str, Any] = {"username": "tcpshift-admin", "groups": [ADMIN_GROUP, "system:authenticated"]}
 _OPEN_PATHS = ("/healthz", "/livez", "/readyz", "/version")
 
 

@@ -1,4 +1,4 @@
-"""What is allowed in ConfigMaps, Secrets, Nodes and Events, and in a pod's status.
+"""What is allowed in ConfigMaps, Secrets, Nodes, Events and Leases, and in a pod's status.
 
 Pure; it expects defaults to be filled in.
 
@@ -14,7 +14,7 @@ from typing import Any
 from tcpshift_helpers.sandbox.apiserver import field_errors as errors
 from tcpshift_helpers.sandbox.apiserver import names
 from tcpshift_helpers.sandbox.apiserver.field_errors import FieldError
-from tcpshift_helpers.sandbox.apiserver.metadata_rules import bad_values
+from tcpshift_helpers.sandbox.apiserver.metadata_rules import bad_values, negative
 
 Object = dict[str, Any]
 
@@ -127,6 +127,16 @@ def _new_style_event(event: Object) -> Iterator[FieldError]:
     for key in ("reportingInstance", "action", "reason"):
         if not event.get(key):
             yield errors.required(key)
+
+
+def validate_lease(lease: Object) -> list[FieldError]:
+    """A lease lasts some time."""
+    spec = lease.get("spec") or {}
+    found: list[FieldError] = []
+    seconds = spec.get("leaseDurationSeconds")
+    if seconds is not None and seconds <= 0:
+        found.append(errors.invalid_value("spec.leaseDurationSeconds", seconds, "must be greater than 0"))
+    return found + negative("spec.leaseTransitions", spec.get("leaseTransitions"))
 
 
 def validate_pod_status(status: Object) -> list[FieldError]:

@@ -217,6 +217,16 @@ def _replica_set(replica_set: Object) -> None:
     _template(spec)
 
 
+def _job(job: Object) -> None:
+    spec = _child(job, "spec")
+    if spec.get("completions") is None and spec.get("parallelism") is None:
+        spec["completions"] = 1
+    _fill(spec, parallelism=1, backoffLimit=6, completionMode="NonIndexed", suspend=False, manualSelector=False)
+    _fill(spec, podReplacementPolicy="Failed" if spec.get("podFailurePolicy") else "TerminatingOrFailed")
+    _child(job, "status")
+    _template(spec)
+
+
 # Services and their endpoints.
 
 
@@ -239,6 +249,16 @@ def _service(service: Object) -> None:
     if spec["type"] != "ExternalName" and spec.get("internalTrafficPolicy") is None:
         spec["internalTrafficPolicy"] = "Cluster"
     _fill(_child(service, "status"), loadBalancer={})
+
+
+def _endpoints(endpoints: Object) -> None:
+    for subset in _objects(endpoints, "subsets"):
+        for port in _objects(subset, "ports"):
+            _fill(port, protocol="TCP")
+
+
+def _lease(lease: Object) -> None:
+    _child(lease, "spec")
 
 
 def _endpoint_slice(endpoint_slice: Object) -> None:
@@ -300,7 +320,10 @@ _BY_KIND: dict[tuple[str, str], Callable[[Object], None]] = {
     ("", "Node"): _node,
     ("", "Secret"): _secret,
     ("", "Event"): _event,
+    ("", "Endpoints"): _endpoints,
     ("apps", "Deployment"): _deployment,
     ("apps", "ReplicaSet"): _replica_set,
+    ("batch", "Job"): _job,
+    ("coordination.k8s.io", "Lease"): _lease,
     ("discovery.k8s.io", "EndpointSlice"): _endpoint_slice,
 }

@@ -86,7 +86,7 @@ def _precondition(target: Target, why: str) -> StatusError:
 def _delete_at_once(registry: Registry, target: Target, obj: Object, options: DeleteOptions) -> tuple[Object, bool]:
     metadata = obj["metadata"]
     before = list(metadata.get("finalizers") or [])
-    finalizers = _with_policy(before, options.propagation_policy)
+    finalizers = _with_policy(before, _policy(registry, target, before, options))
     if not finalizers:
         return _remove(registry, target, obj, options), True
     if "deletionTimestamp" in metadata and finalizers == before:
@@ -136,6 +136,14 @@ def _delete_namespace(registry: Registry, target: Target, obj: Object, options: 
     metadata["deletionTimestamp"] = timestamp()
     obj["status"] = {**(obj.get("status") or {}), "phase": "Terminating"}
     return _write(registry, target, obj, options), False
+
+
+def _policy(registry: Registry, target: Target, finalizers: list[str], options: DeleteOptions) -> str | None:
+    """The policy asked for, else what finalizers or the kind say."""
+    asked = options.propagation_policy
+    if asked is None and registry.strategy(target.resource).orphans_by_default and FOREGROUND not in finalizers:
+        return "Orphan"
+    return asked
 
 
 def _with_policy(finalizers: list[str], policy: str | None) -> list[str]:

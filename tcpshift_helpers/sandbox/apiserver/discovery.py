@@ -32,6 +32,8 @@ _NO_DELETE_COLLECTION = frozenset({"namespaces"})
 
 def verbs(resource: ResourceType) -> list[str]:
     """What can be done with a kind."""
+    if not resource.is_kept:
+        return ["create"]
     return [
         verb for verb in _VERBS if verb != "deletecollection" or resource.group_resource not in _NO_DELETE_COLLECTION
     ]

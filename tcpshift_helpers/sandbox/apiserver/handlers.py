@@ -27,6 +27,7 @@ from tcpshift_helpers.sandbox.apiserver.request import (
     truthy,
     write_options,
 )
+from tcpshift_helpers.sandbox.apiserver.reviews import review
 from tcpshift_helpers.sandbox.apiserver.status import StatusError, method_not_allowed, unknown_resource
 from tcpshift_helpers.sandbox.apiserver.store import encode
 
@@ -125,7 +126,12 @@ class ResourceHandler:
 
     def _verb(self, call: Call) -> Callable[[Call], Awaitable[web.StreamResponse]]:
         target, method = call.target, call.request.method
-        if target.subresource in ("binding", "eviction", "log"):
+        verbs: Mapping[str, Callable[[Call], Awaitable[web.StreamResponse]]]
+        if not target.resource.is_kept:
+            if target.name or target.namespace:
+                raise unknown_resource()
+            verbs = {"POST": self._review}
+        elif target.subresource in ("binding", "eviction", "log"):
             verbs = {"log": {"GET": self._log}}.get(target.subresource, {"POST": self._post_subresource})
         elif target.subresource == "finalize":
             verbs = {"PUT": self._replace}
@@ -180,6 +186,10 @@ class ResourceHandler:
             created = self._registry.create(call.target, obj, options)
         return json_response(call.representation.object(created), 201, warnings)
 
+    async def _review(self, call: Call) -> web.Response:
+        asked, warnings = await self._decoded(call, call.write_options("CreateOptions"))
+        return json_response(review(call.target.resource, asked), 201, warnings)
+
     async def _post_subresource(self, call: Call) -> web.Response:
         options = call.write_options("CreateOptions")
         binding = call.target.subresource == "binding"
@@ -224,9 +234,10 @@ class ResourceHandler:
         options = delete_options(await self._delete_body(call), call.query, call.request.query.getall("dryRun", []))
         obj, gone = delete(self._registry, call.target, options)
         status = 202 if not gone and options.non_cascading_asked else 200
+        warnings = self._registry.strategy(call.target.resource).warnings_on_delete(options.propagation_policy)
         if gone and not self._registry.strategy(call.target.resource).returns_deleted:
-            return json_response(success(call.target, obj), status)
-        return json_response(call.representation.object(obj), status)
+            return json_response(success(call.target, obj), status, warnings)
+        return json_response(call.representation.object(obj), status, warnings)
 
     async def _delete_collection(self, call: Call) -> web.Response:
         options = delete_options(await self._delete_body(call), call.query, call.request.query.getall("dryRun", []))

@@ -153,8 +153,8 @@ class Registry:
         for field in (*_SYSTEM_METADATA, "selfLink", "managedFields"):
             if field != "generation":  # kept by the real server for kinds that do not count it
                 metadata.pop(field, None)
-        strategy.prepare_for_create(obj)
         metadata["uid"], metadata["creationTimestamp"] = new_uid(), timestamp()
+        strategy.prepare_for_create(obj)
         self._refuse(resource, metadata.get("name", ""), validate_create(resource, obj))
         if self.store.get(target.key) is not None:
             raise already_exists(resource.group, resource.plural, target.name)

@@ -42,6 +42,7 @@ class ResourceType:
         subresources: such as `status`, `scale`.
         storage_version: version objects are kept in.
         custom: for a kind that comes from a custom resource definition, what that says of each version; else None.
+        is_kept: objects are stored; a review is only answered.
     """
 
     group: str
@@ -53,6 +54,7 @@ class ResourceType:
     categories: tuple[str, ...] = ()
     subresources: frozenset[str] = frozenset()
     custom: Mapping[str, CustomVersion] | None = field(default=None, compare=False, repr=False)
+    is_kept: bool = True
 
     @property
     def singular(self) -> str:
@@ -77,6 +79,8 @@ class ResourceType:
 
 _STATUS = frozenset({"status"})
 _SCALE = frozenset({"status", "scale"})
+_AUTHENTICATION, _AUTHORIZATION = "authentication.k8s.io", "authorization.k8s.io"
+
 BUILT_IN: tuple[ResourceType, ...] = (
     ResourceType("", ("v1",), "Namespace", "namespaces", False, ("ns",), (), frozenset({"status", "finalize"})),
     ResourceType("", ("v1",), "Node", "nodes", False, ("no",), (), _STATUS),
@@ -88,7 +92,13 @@ BUILT_IN: tuple[ResourceType, ...] = (
     ResourceType("", ("v1",), "Secret", "secrets"),
     ResourceType("", ("v1",), "ServiceAccount", "serviceaccounts", True, ("sa",)),
     ResourceType("", ("v1",), "Event", "events", True, ("ev",)),
+    ResourceType("", ("v1",), "Endpoints", "endpoints", True, ("ep",)),
     ResourceType("apps", ("v1",), "Deployment", "deployments", True, ("deploy",), ("all",), _SCALE),
     ResourceType("apps", ("v1",), "ReplicaSet", "replicasets", True, ("rs",), ("all",), _SCALE),
+    ResourceType(_AUTHENTICATION, ("v1",), "SelfSubjectReview", "selfsubjectreviews", False, is_kept=False),
+    ResourceType(_AUTHORIZATION, ("v1",), "SelfSubjectAccessReview", "selfsubjectaccessreviews", False, is_kept=False),
+    ResourceType(_AUTHORIZATION, ("v1",), "SelfSubjectRulesReview", "selfsubjectrulesreviews", False, is_kept=False),
+    ResourceType("batch", ("v1",), "Job", "jobs", True, (), ("all",), _STATUS),
+    ResourceType("coordination.k8s.io", ("v1",), "Lease", "leases"),
     ResourceType("discovery.k8s.io", ("v1",), "EndpointSlice", "endpointslices"),
 )

@@ -36,18 +36,25 @@ QUANTITY_FIELDS = frozenset(
 # Clients before 37 know these as plain text.
 BYTES_FIELDS = frozenset({"Secret.data", "ConfigMap.binaryData"})
 
-MICRO_TIME_FIELDS = frozenset({"Event.eventTime", "EventSeries.lastObservedTime"})
+MICRO_TIME_FIELDS = frozenset(
+    {"Event.eventTime", "EventSeries.lastObservedTime", "LeaseSpec.acquireTime", "LeaseSpec.renewTime"}
+)
 
 # Which package of upstream a model belongs to; what is not listed is of the core group.
 META_MODELS = frozenset(
     {
         *("ObjectMeta", "OwnerReference", "ManagedFieldsEntry", "ListMeta", "LabelSelector"),
-        *("LabelSelectorRequirement", "Condition"),
+        *("LabelSelectorRequirement", "FieldSelectorRequirement", "Condition"),
     }
 )
-GROUP_MODEL_PREFIXES: dict[str, tuple[str, ...]] = {
-    "apps": ("Deployment", "ReplicaSet", "RollingUpdateDeployment"),
-    "discovery": ("Endpoint", "ForZone", "ForNode"),
+GROUP_MODELS: dict[str, str] = {
+    "apps": "Deployment|ReplicaSet|RollingUpdateDeployment",
+    "authentication": "SelfSubjectReview|UserInfo",
+    "authorization": "SelfSubject(Access|Rules)Review|Subject(Access|Rules)Review|(Non)?Resource(Attributes|Rule)"
+    "|(Field|Label)SelectorAttributes",
+    "batch": "Job|PodFailurePolicy|SuccessPolicy|UncountedTerminatedPods",
+    "coordination": "Lease",
+    "discovery": "Endpoint$|Endpoint(Slice|Conditions|Hints)|For(Zone|Node)",
 }
 
 META_PACKAGE = "io.k8s.apimachinery.pkg.apis.meta.v1"

@@ -27,6 +27,7 @@ Schema = dict[str, Any]
 REFERENCE_PREFIX = "#/components/schemas/"
 _VERSION_IN_NAME = re.compile(r"^(?:[A-Z][a-z]+)?V\d+(?:(?:alpha|beta)\d+)?(?=[A-Z])")
 _MERGE_RULES = Path(__file__).with_name("merge_rules.json")
+_GROUP_IN_NAME = re.compile(r"^([A-Z][a-z]+)V\d")
 _CONTAINER = re.compile(r"(list|dict)[\[(](.*)[\])]", re.IGNORECASE)
 
 
@@ -96,10 +97,10 @@ def full_name(model: str) -> str:
     name = model_name(model)
     if name in extensions.META_MODELS:
         return f"{extensions.META_PACKAGE}.{name}"
-    for group, prefixes in extensions.GROUP_MODEL_PREFIXES.items():
-        if name.startswith(prefixes) and not model.startswith("Core"):
-            return f"io.k8s.api.{group}.v1.{name}"
-    return f"io.k8s.api.core.v1.{name}"
+    named = _GROUP_IN_NAME.match(model)
+    matching = (group for group, models in extensions.GROUP_MODELS.items() if re.match(models, name))
+    group = named[1].lower() if named else next(matching, "core")
+    return f"io.k8s.api.{group}.v1.{name}"
 
 
 def derive(read_model: Callable[[str], Model | None]) -> dict[str, Schema]:

@@ -257,6 +257,7 @@ _SPECIAL: dict[str, Callable[[dict[str, Any]], Any]] = {
     "spec.host": lambda obj: obj.get("spec", {}).get("nodeName"),
     "spec.hostNetwork": lambda obj: obj.get("spec", {}).get("hostNetwork", False),
     "spec.unschedulable": lambda obj: obj.get("spec", {}).get("unschedulable", False),
+    "status.successful": lambda obj: obj.get("status", {}).get("succeeded", 0),
     "source": lambda obj: obj.get("source", {}).get("component") or obj.get("reportingComponent"),
     "status.podIPs": lambda obj: None,  # accepted by the real server, and matched against nothing
 }
@@ -287,6 +288,7 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     "Namespace": ("metadata.name", "status.phase"),
     "Service": (*_METADATA, "spec.clusterIP", "spec.type"),
     "Secret": (*_METADATA, "type"),
+    "Job": (*_METADATA, "status.successful"),
     "Event": (
         *_METADATA,
         *(f"involvedObject.{field}" for field in _INVOLVED),

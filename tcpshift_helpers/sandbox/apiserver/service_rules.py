@@ -1,4 +1,4 @@
-"""What is allowed in Services and EndpointSlices.
+"""What is allowed in Services, Endpoints and EndpointSlices.
 
 Pure; it expects defaults to be filled in. One rule of the real server is left out on purpose: endpoints and external
 addresses may be loopback addresses, because all of the sandbox's addresses are.
@@ -229,3 +229,45 @@ def _endpoint_ports(ports: list[Object]) -> Iterator[FieldError]:
         seen.add(name)
         if port.get("protocol") not in PROTOCOLS:
             yield errors.not_supported(f"ports[{index}].protocol", port.get("protocol"), PROTOCOLS)
+
+
+def validate_endpoints(endpoints: Object) -> list[FieldError]:
+    """All objections to an Endpoints object but those to its metadata."""
+    found: list[FieldError] = []
+    for index, subset in enumerate(endpoints.get("subsets") or []):
+        place = f"subsets[{index}]"
+        addresses, others = subset.get("addresses") or [], subset.get("notReadyAddresses") or []
+        if not addresses and not others:
+            found.append(errors.required(place, "must specify `addresses` or `notReadyAddresses`"))
+        for key, listed in (("addresses", addresses), ("notReadyAddresses", others)):
+            for number, address in enumerate(listed):
+                found += _endpoint_address(address, f"{place}.{key}[{number}]")
+        found += _subset_ports(subset.get("ports") or [], f"{place}.ports")
+    return found
+
+
+def _endpoint_address(entry: Object, field: str) -> Iterator[FieldError]:
+    text, hostname, node = entry.get("ip") or "", entry.get("hostname"), entry.get("nodeName")
+    address = _address(text)
+    if address is None:
+        yield errors.invalid_value(f"{field}.ip", text, _NOT_AN_ADDRESS)
+    if hostname:
+        yield from bad_values(f"{field}.hostname", hostname, names.dns_label(hostname))
+    if node is not None:
+        yield from bad_values(f"{field}.nodeName", node, names.dns_subdomain(node))
+    if address is None:
+        yield errors.invalid_value(f"{field}.ip", text, "must be a valid IP address")
+    else:
+        yield from _special_address(address, text, f"{field}.ip")
+
+
+def _subset_ports(ports: list[Object], field: str) -> Iterator[FieldError]:
+    for index, port in enumerate(ports):
+        place, name, number = f"{field}[{index}]", port.get("name") or "", port.get("port") or 0
+        if not name and len(ports) > 1:
+            yield errors.required(f"{place}.name")
+        elif name:
+            yield from bad_values(f"{place}.name", name, names.dns_label(name))
+        yield from bad_values(f"{place}.port", number, names.port_number(number))
+        if port.get("protocol") not in PROTOCOLS:
+            yield errors.not_supported(f"{place}.protocol", port.get("protocol"), PROTOCOLS)

@@ -21,8 +21,14 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 
 NAMESPACE_FINALIZER = "kubernetes"
+JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
+CONTROLLER_UID_LABEL = "batch.kubernetes.io/controller-uid"
 NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
 _DEFAULT_GRACE_SECONDS = 30
+_ORPHAN_WARNING = (
+    "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them "
+    "or set propagationPolicy=Orphan to suppress this warning"
+)
 
 
 def same(left: Object, right: Object) -> bool:
@@ -50,6 +56,7 @@ class Strategy:
         returns_deleted: DELETE answers with the object in place of a Status.
         counts_generations: `metadata.generation` counts changes of what was asked for.
         first_status: JSON of the status a new object has, or empty for none.
+        orphans_by_default: dependents outlive an object that is deleted without a policy.
     """
 
     resource: ResourceType
@@ -58,6 +65,7 @@ class Strategy:
     returns_deleted: bool = False
     counts_generations: bool = False
     first_status: str = ""
+    orphans_by_default: bool = False
 
     def prepare_for_create(self, obj: Object) -> None:
         """Drop what only the server may set, set what it starts with."""
@@ -87,6 +95,10 @@ class Strategy:
         """Whether nothing holds back the removal of an object that is being deleted."""
         metadata = obj["metadata"]
         return not metadata.get("finalizers") and not metadata.get("deletionGracePeriodSeconds")
+
+    def warnings_on_delete(self, policy: str | None) -> list[str]:
+        """What a client that deletes with this policy is told."""
+        return [_ORPHAN_WARNING] if self.orphans_by_default and policy is None else []
 
     def grace_seconds(self, obj: Object, asked: int | None) -> int | None:
         """How long deletion takes for a kind that is deleted gracefully; None for all others."""
@@ -125,6 +137,24 @@ class EndpointSliceStrategy(Strategy):
 
     def _differs(self, obj: Object, old: Object) -> bool:
         return super()._differs(obj, old) or obj["metadata"].get("labels") != old["metadata"].get("labels")
+
+
+class JobStrategy(Strategy):
+    """A Job's pods are found by a selector made of its UID, unless its author asked to choose one."""
+
+    def prepare_for_create(self, obj: Object) -> None:
+        """Make the selector and the labels it finds; a Job without labels has those of its template."""
+        super().prepare_for_create(obj)
+        metadata, spec = obj["metadata"], obj["spec"]
+        template = spec["template"].setdefault("metadata", {})
+        if not spec.get("manualSelector"):
+            name, uid = metadata["name"], metadata["uid"]
+            labels = {JOB_NAME_LABEL: name, "job-name": name, CONTROLLER_UID_LABEL: uid, "controller-uid": uid}
+            template["labels"] = {**labels, **(template.get("labels") or {})}
+            selector = spec["selector"] = spec.get("selector") or {}
+            selector["matchLabels"] = {CONTROLLER_UID_LABEL: uid, **(selector.get("matchLabels") or {})}
+        if not metadata.get("labels") and template.get("labels"):
+            metadata["labels"] = dict(template["labels"])
 
 
 class NodeStrategy(Strategy):
@@ -223,9 +253,16 @@ _BUILT_IN: dict[str, Callable[[ResourceType], Strategy]] = {
         resource, returns_deleted=True, create_on_update=True, first_status='{"loadBalancer":{}}'
     ),
     "serviceaccounts": lambda resource: Strategy(resource, returns_deleted=True),
+    "endpoints": lambda resource: Strategy(resource, create_on_update=True),
+    "leases.coordination.k8s.io": lambda resource: Strategy(
+        resource, create_on_update=True, unconditional_update=False
+    ),
     "events": lambda resource: Strategy(resource, create_on_update=True),
     "deployments.apps": lambda resource: DeploymentStrategy(resource, counts_generations=True, first_status="{}"),
     "replicasets.apps": lambda resource: Strategy(resource, counts_generations=True, first_status='{"replicas":0}'),
+    "jobs.batch": lambda resource: JobStrategy(
+        resource, counts_generations=True, first_status="{}", orphans_by_default=True
+    ),
     "endpointslices.discovery.k8s.io": lambda resource: EndpointSliceStrategy(resource, counts_generations=True),
 }
 

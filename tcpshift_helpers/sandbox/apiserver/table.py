@@ -198,6 +198,46 @@ def _endpoint_slice(endpoint_slice: Object, now: datetime) -> Cells:
     ]
 
 
+def _endpoints(endpoints: Object, now: datetime) -> Cells:
+    addresses: list[str] = []
+    for subset in endpoints.get("subsets") or ():
+        listed = [address.get("ip", "") for address in subset.get("addresses") or ()]
+        ports = subset.get("ports") or ()
+        addresses += [f"{ip}:{port['port']}" for port in ports for ip in listed] if ports else listed
+    shown = _few(addresses) if addresses else "<none>"
+    return [_name(endpoints), shown, _age(endpoints, now)]
+
+
+def _job(job: Object, now: datetime) -> Cells:
+    spec, status = job["spec"], job.get("status") or {}
+    parallelism, succeeded = spec.get("parallelism") or 0, status.get("succeeded", 0)
+    wanted = f"1 of {parallelism}" if parallelism > 1 else "1"
+    completions = f"{succeeded}/{spec.get('completions', wanted)}"
+    wide = (*_containers(job), _selector(job))
+    return [_name(job), _job_status(job), completions, _job_duration(status, now), _age(job, now), *wide]
+
+
+def _job_status(job: Object) -> str:
+    conditions = (job.get("status") or {}).get("conditions") or ()
+    true = {condition.get("type") for condition in conditions if condition.get("status") == "True"}
+    ended = next((kind for kind in ("Complete", "Failed") if kind in true), None)
+    if ended is None and "deletionTimestamp" in job["metadata"]:
+        return "Terminating"
+    present = (kind for kind in ("Suspended", "FailureTarget", "SuccessCriteriaMet") if kind in true)
+    return ended or next(present, "Running")
+
+
+def _job_duration(status: Object, now: datetime) -> str:
+    if not status.get("startTime"):
+        return ""
+    ended = status.get("completionTime")
+    return age(status["startTime"], datetime.fromisoformat(ended) if ended else now)
+
+
+def _lease(lease: Object, now: datetime) -> Cells:
+    return [_name(lease), (lease.get("spec") or {}).get("holderIdentity") or "", _age(lease, now)]
+
+
 def _few(items: Sequence[str]) -> str:
     more = f" + {len(items) - _LIST_LENGTH} more..." if len(items) > _LIST_LENGTH else ""
     return ",".join(items[:_LIST_LENGTH]) + more if items else "<unset>"
@@ -275,6 +315,9 @@ _KINDS: dict[tuple[str, str], tuple[list[Object], Callable[[Object, datetime], C
         [_NAME, *_narrow("AddressType", "Ports", "Endpoints", "Age")],
         _endpoint_slice,
     ),
+    ("", "Endpoints"): ([_NAME, *_narrow("Endpoints", "Age")], _endpoints),
+    ("batch", "Job"): ([_NAME, *_narrow("Status", "Completions", "Duration", "Age"), *_WORKLOAD_WIDE], _job),
+    ("coordination.k8s.io", "Lease"): ([_NAME, *_narrow("Holder", "Age")], _lease),
     ("networking.istio.io", "VirtualService"): (
         [_NAME, *_narrow("Gateways", "Hosts"), _DATE],
         _custom(_json_path("spec", "gateways"), _json_path("spec", "hosts")),

@@ -11,8 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tcpshift_helpers.sandbox.apiserver import core_rules, custom_resources, names, service_rules, workload_rules
-from tcpshift_helpers.sandbox.apiserver.field_errors import FieldError, invalid
+from tcpshift_helpers.sandbox.apiserver import (
+    core_rules,
+    custom_resources,
+    job_rules,
+    names,
+    service_rules,
+    workload_rules,
+)
+from tcpshift_helpers.sandbox.apiserver.field_errors import FieldError, invalid, invalid_value
 from tcpshift_helpers.sandbox.apiserver.field_types import FieldWalk, WrongTypeError
 from tcpshift_helpers.sandbox.apiserver.go_values import quoted
 from tcpshift_helpers.sandbox.apiserver.metadata_rules import validate_metadata, validate_metadata_update
@@ -63,6 +70,9 @@ def _create_rules(resource_type: ResourceType) -> Callable[[Object], list[FieldE
         "ReplicaSet": workload_rules.validate_replica_set,
         "Service": service_rules.validate_service,
         "EndpointSlice": service_rules.validate_endpoint_slice,
+        "Endpoints": service_rules.validate_endpoints,
+        "Job": job_rules.validate_job,
+        "Lease": core_rules.validate_lease,
         "ConfigMap": core_rules.validate_config_map,
         "Secret": core_rules.validate_secret,
         "Node": core_rules.validate_node,
@@ -83,26 +93,37 @@ def validate_update(resource_type: ResourceType, obj: Object, old: Object) -> li
     found += validate_metadata_update(obj.get("metadata") or {}, old.get("metadata") or {})
     if is_custom(resource_type):
         return found
-    return found + _changes(resource_type.kind, obj, old)
+    changes = _CHANGE_RULES.get(resource_type.kind)
+    return found + changes(obj, old) if changes else found
 
 
-def _changes(kind: str, obj: Object, old: Object) -> list[FieldError]:
-    if kind == "Pod":
-        status = core_rules.validate_pod_status(obj.get("status") or {})
-        return validate_pod_update(obj.get("spec") or {}, old.get("spec") or {}) + status
-    if kind in {"Deployment", "ReplicaSet"}:
-        status = workload_rules.validate_workload_status(obj.get("status") or {}, kind)
-        return workload_rules.validate_workload_update(obj, old) + status
-    if kind == "Service":
-        return service_rules.validate_service_update(obj, old) + service_rules.validate_service_status(obj)
-    if kind in {"ConfigMap", "Secret"}:
-        return core_rules.validate_immutable_data(obj, old)
-    if kind == "EndpointSlice" and obj.get("addressType") != old.get("addressType"):
-        return [
-            FieldError(
-                "FieldValueInvalid",
-                "addressType",
-                f"Invalid value: {quoted(obj.get('addressType', ''))}: field is immutable",
-            )
-        ]
-    return []
+def _pod_changes(pod: Object, old: Object) -> list[FieldError]:
+    spec = validate_pod_update(pod.get("spec") or {}, old.get("spec") or {})
+    return spec + core_rules.validate_pod_status(pod.get("status") or {})
+
+
+def _workload_changes(kind: str) -> Callable[[Object, Object], list[FieldError]]:
+    def changes(workload: Object, old: Object) -> list[FieldError]:
+        status = workload_rules.validate_workload_status(workload.get("status") or {}, kind)
+        return workload_rules.validate_workload_update(workload, old) + status
+
+    return changes
+
+
+def _endpoint_slice_changes(endpoint_slice: Object, old: Object) -> list[FieldError]:
+    kind = endpoint_slice.get("addressType", "")
+    return [] if kind == old.get("addressType") else [invalid_value("addressType", kind, "field is immutable")]
+
+
+_CHANGE_RULES: dict[str, Callable[[Object, Object], list[FieldError]]] = {
+    "Pod": _pod_changes,
+    "Deployment": _workload_changes("Deployment"),
+    "ReplicaSet": _workload_changes("ReplicaSet"),
+    "Job": lambda job, old: job_rules.validate_job_update(job, old) + job_rules.validate_job_status(job),
+    "Service": lambda service, old: (
+        service_rules.validate_service_update(service, old) + service_rules.validate_service_status(service)
+    ),
+    "ConfigMap": core_rules.validate_immutable_data,
+    "Secret": core_rules.validate_immutable_data,
+    "EndpointSlice": _endpoint_slice_changes,
+}

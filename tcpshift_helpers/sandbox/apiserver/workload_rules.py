@@ -83,10 +83,8 @@ def _template(template: Object, labels: Object | None, selector: Object | None) 
         sentence = "`selector` does not match template `labels`"
         shown = None if labels is None else dict(sorted(labels.items()))
         found.append(errors.invalid_value("spec.template.metadata.labels", shown, sentence))
-    found += validate_labels(labels, "spec.template.labels")
-    found += validate_annotations((template.get("metadata") or {}).get("annotations"), "spec.template.annotations")
+    found += validate_pod_template(template)
     pod_spec = template.get("spec") or {}
-    found += validate_pod_spec(pod_spec, "spec.template.spec")
     policy = pod_spec.get("restartPolicy")
     if policy != "Always":
         found.append(errors.not_supported("spec.template.spec.restartPolicy", policy, ("Always",)))
@@ -94,6 +92,14 @@ def _template(template: Object, labels: Object | None, selector: Object | None) 
         sentence = "activeDeadlineSeconds in ReplicaSet is not Supported"
         found.append(errors.forbidden("spec.template.spec.activeDeadlineSeconds", sentence))
     return found
+
+
+def validate_pod_template(template: Object) -> list[FieldError]:
+    """All objections to a `spec.template` as such: labels, annotations, and the pod's spec."""
+    metadata = template.get("metadata") or {}
+    found = validate_labels(metadata.get("labels"), "spec.template.labels")
+    found += validate_annotations(metadata.get("annotations"), "spec.template.annotations")
+    return found + validate_pod_spec(template.get("spec") or {}, "spec.template.spec")
 
 
 def _strategy(strategy: Object) -> list[FieldError]:
