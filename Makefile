@@ -11,7 +11,7 @@ DEVELOPMENT := $(VENV)/.development
 # For tcpshift lab, such as:  make lab ARGS='-- --no-browser --port 9999'
 ARGS :=
 
-.PHONY: setup install install-with-uv install-with-pip lab test check format bench notebooks lock clean
+.PHONY: setup install install-with-uv install-with-pip lab test check format bench parity notebooks lock clean
 .DEFAULT_GOAL := setup
 
 setup: $(DEVELOPMENT)
@@ -67,6 +67,10 @@ notebooks: setup
 	for lesson in notebooks/*/*.ipynb; do $(BIN)/jupyter execute --inplace $$lesson || break; done; \
 	$(BIN)/tcpshift down && rm -r $$home
 	$(BIN)/nbstripout --keep-output --keep-count --keep-id --extra-keys metadata.language_info.version notebooks/*/*.ipynb
+
+# PARITY.md from the tests' markers and the dates in tests/parity.json.
+parity: setup
+	$(BIN)/python tests/parity.py
 
 bench: setup
 	$(BIN)/python benchmarks/run.py

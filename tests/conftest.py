@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from .parity import Recorder
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -30,6 +32,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Which server to ask."""
     parser.addoption("--server", choices=["sandbox", "peer"], default="sandbox", help="which API server to test")
     parser.addoption("--peer-kubeconfig", help="kubeconfig of a real kube-apiserver, for --server peer")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What passes against a real API server is dated."""
+    if config.getoption("--server") == "peer":
+        config.pluginmanager.register(Recorder())
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ def leases(namespace):
     return f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
 
 
+@pytest.mark.parity("API: Job, its defaults, selector and labels", "works")
 def test_job_defaults_and_selector(api, jobs):
     created = api.post(jobs, job()).body
     uid = created["metadata"]["uid"]
@@ -130,6 +131,7 @@ def test_jobs_by_field(api, jobs):
     assert api.get(f"{jobs}?fieldSelector=status.successful%3D1").body["items"] == []
 
 
+@pytest.mark.parity("API: Lease", "works")
 def test_lease(api, leases):
     assert api.post(leases, {"metadata": {"name": "l"}}).body["spec"] == {}
     spec = {"holderIdentity": "", "leaseDurationSeconds": 0, "leaseTransitions": -1}
@@ -152,6 +154,7 @@ def test_lease_is_made_by_put_and_changed_only_by_version(api, leases):
     assert (refused.code, refused.body["reason"]) == (422, "Invalid")
 
 
+@pytest.mark.parity("API: Endpoints", "works")
 def test_endpoints(api, core):
     subsets = [
         {

@@ -16,6 +16,7 @@ ACCESS = f"{AUTHORIZATION}/selfsubjectaccessreviews"
         {"nonResourceAttributes": {"path": "/version", "verb": "get"}},
     ],
 )
+@pytest.mark.parity("API: SelfSubjectAccessReview", "works")
 def test_may_i(api, spec):
     answer = api.post(ACCESS, {"spec": spec})
     assert answer.code == 201
@@ -37,6 +38,7 @@ def test_may_i_do_what(api):
     )
 
 
+@pytest.mark.parity("API: SelfSubjectRulesReview", "works")
 def test_which_rules_are_mine(api):
     status = api.post(f"{AUTHORIZATION}/selfsubjectrulesreviews", {"spec": {"namespace": "default"}}).body["status"]
     assert status == {
@@ -48,6 +50,7 @@ def test_which_rules_are_mine(api):
     assert refused.error == (400, "BadRequest", "no namespace on request")
 
 
+@pytest.mark.parity("API: SelfSubjectReview", "works")
 def test_who_am_i(api):
     answer = api.post(f"{AUTHENTICATION}/selfsubjectreviews", {})
     assert answer.code == 201
