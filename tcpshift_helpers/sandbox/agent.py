@@ -26,6 +26,8 @@ from tcpshift_helpers.sandbox.controllers.service import ServiceController
 from tcpshift_helpers.sandbox.network import load_subnet
 from tcpshift_helpers.sandbox.node.kubelet import Kubelet
 from tcpshift_helpers.sandbox.node.log_server import LogServer
+from tcpshift_helpers.sandbox.serviceproxy.hosts import HostsFiles
+from tcpshift_helpers.sandbox.serviceproxy.kube_proxy import KubeProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -81,6 +83,8 @@ class _Agent:
         )
         self._queues = [controller.queue for controller in controllers]
         self._kubelet = Kubelet(context, home, subnet)
+        self._kube_proxy = KubeProxy(context, home, subnet)
+        self._hosts_files = HostsFiles(context, home)
         self._log_server = LogServer(self._kubelet, home, subnet.api_server)
 
     async def work(self) -> None:
@@ -95,8 +99,10 @@ class _Agent:
                 tasks.create_task(informer.run(), name=f"informer {informer.resource.plural}")
             objects = addons.load()
             await asyncio.gather(*(informer.synced.wait() for informer in self._context.informers.values()))
+            self._hosts_files.begin()
             await _when_reachable(self._kubelet.register)
             await self._kubelet.begin()
+            self._kube_proxy.begin()
             await _when_reachable(lambda: addons.apply(self._client, objects))
             ready = time.monotonic()
             log.info("ready %.2f s after the API server, %.2f s after the start", ready - reached, ready - began)
@@ -105,6 +111,7 @@ class _Agent:
         """End the containers' processes, then everything else."""
         for queue in self._queues:
             await queue.close()
+        self._kube_proxy.close()
         await self._kubelet.shut_down(STOP_GRACE_SECONDS)
         await self._log_server.stop()
 

@@ -82,6 +82,15 @@ class Home:
         return self.root / "pods"
 
     @property
+    def hosts(self) -> Path:
+        """One hosts file for each namespace: the names its containers resolve."""
+        return self.root / "hosts"
+
+    def hosts_of(self, namespace: str) -> Path:
+        """The hosts file of a namespace."""
+        return self.hosts / namespace
+
+    @property
     def supervisor_lock(self) -> Path:
         """Held while a supervisor lives."""
         return self.root / "supervisor.lock"

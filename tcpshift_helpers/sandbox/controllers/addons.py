@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_PACKAGE = "tcpshift_helpers.sandbox.mesh"
-_MANIFEST = "manifests/istio-system.yaml"
+_MANIFESTS = (
+    ("tcpshift_helpers.sandbox.mesh", "manifests/istio-system.yaml"),
+    ("tcpshift_helpers.sandbox.serviceproxy", "manifests/kube-system.yaml"),
+)
 _KINDS: dict[str, Resource] = {
     "Namespace": NAMESPACES,
     "ConfigMap": CONFIG_MAPS,
@@ -40,12 +42,12 @@ _KINDS: dict[str, Resource] = {
 
 
 def load() -> list[dict[str, Any]]:
-    """The objects of the mesh's manifest, in order."""
+    """The objects of all manifests, in order."""
     import yaml  # noqa: PLC0415  (only needed once; keeps start-up of everything else lean)
 
-    text = resources.files(_PACKAGE).joinpath(_MANIFEST).read_text(encoding="utf-8")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return [document for document in yaml.load_all(text, Loader=loader) if document]
+    texts = (resources.files(package).joinpath(name).read_text(encoding="utf-8") for package, name in _MANIFESTS)
+    return [document for text in texts for document in yaml.load_all(text, Loader=loader) if document]
 
 
 async def apply(client: Client, objects: Iterable[dict[str, Any]]) -> None:

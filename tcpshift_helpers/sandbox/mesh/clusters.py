@@ -70,7 +70,7 @@ def service_clusters(service: Obj, rules: Rules, snapshot: Snapshot, xds: Path) 
         for subset in (None, *rules.subsets.values()):
             name = outbound_name(int(port["port"]), subset.name if subset else "", host)
             cluster = _cluster(name, service, rules, subset, xds)
-            yield cluster, _endpoints(name, _addresses(service, port, subset, snapshot))
+            yield cluster, _endpoints(name, ready_addresses(service, port, subset, snapshot))
 
 
 def _cluster(name: str, service: Obj, rules: Rules, subset: Subset | None, xds: Path) -> Resource:
@@ -109,7 +109,7 @@ def _connect_timeout(tcp: Obj) -> str:
     return _CONNECT_TIMEOUT if seconds is None else f"{seconds:g}s"
 
 
-def _addresses(service: Obj, port: Obj, subset: Subset | None, snapshot: Snapshot) -> list[tuple[str, int]]:
+def ready_addresses(service: Obj, port: Obj, subset: Subset | None, snapshot: Snapshot) -> list[tuple[str, int]]:
     """(address, port) of the ready endpoints; a subset's are those whose pod has its labels."""
     namespace, name = service["metadata"]["namespace"], service["metadata"]["name"]
     found: set[tuple[str, int]] = set()
@@ -137,7 +137,12 @@ def _in_subset(endpoint: Obj, namespace: str, subset: Subset, snapshot: Snapshot
 
 
 def _endpoints(cluster: str, addresses: list[tuple[str, int]]) -> Resource:
-    assignment: Resource = {"@type": ENDPOINTS_TYPE, "cluster_name": cluster}
+    return {"@type": ENDPOINTS_TYPE, **assignment(cluster, addresses)}
+
+
+def assignment(cluster: str, addresses: list[tuple[str, int]]) -> Resource:
+    """A ClusterLoadAssignment: these (address, port) pairs, each with the same weight."""
+    assigned: Resource = {"cluster_name": cluster}
     if addresses:
         endpoints = [
             {
@@ -147,8 +152,8 @@ def _endpoints(cluster: str, addresses: list[tuple[str, int]]) -> Resource:
             }
             for address, port in addresses
         ]
-        assignment["endpoints"] = [{"locality": {}, "lb_endpoints": endpoints, "load_balancing_weight": len(addresses)}]
-    return assignment
+        assigned["endpoints"] = [{"locality": {}, "lb_endpoints": endpoints, "load_balancing_weight": len(addresses)}]
+    return assigned
 
 
 def inbound_cluster(port: int, address: str) -> Resource:

@@ -43,10 +43,10 @@ def tcp_filter(route: Route, server: Server, snapshot: Snapshot) -> Resource:
         for one in route.destinations
     ]
     if len(clusters) == 1:
-        return _tcp_proxy(clusters[0][0], {"cluster": clusters[0][0]})
+        return tcp_proxy(clusters[0][0], {"cluster": clusters[0][0]})
     weighted = [(name, weight) for name, weight in clusters if weight > 0] or [(name, 0) for name, _ in clusters]
     shares = [{"name": name, "weight": weight} for name, weight in weighted]
-    return _tcp_proxy(f"{metadata['name']}.{metadata['namespace']}", {"weighted_clusters": {"clusters": shares}})
+    return tcp_proxy(f"{metadata['name']}.{metadata['namespace']}", {"weighted_clusters": {"clusters": shares}})
 
 
 def gateway_listener(name: str, address: str, port: int, network_filter: Resource) -> Resource:
@@ -58,7 +58,7 @@ def gateway_listener(name: str, address: str, port: int, network_filter: Resourc
 def inbound_listener(pod_address: str, port: int) -> Resource:
     """A sidecar's listener in front of one port of the application."""
     cluster = f"inbound|{port}||"
-    chain = {"filters": [_tcp_proxy(cluster, {"cluster": cluster})]}
+    chain = {"filters": [tcp_proxy(cluster, {"cluster": cluster})]}
     return _listener(f"{pod_address}_{port}", pod_address, port, [chain], "INBOUND")
 
 
@@ -79,7 +79,8 @@ def _weight(destination: Obj) -> int:
     return int(destination.get("weight") or 0)
 
 
-def _tcp_proxy(stat_prefix: str, target: Resource) -> Resource:
+def tcp_proxy(stat_prefix: str, target: Resource) -> Resource:
+    """A tcp_proxy filter; `target` is its `cluster` or `weighted_clusters`."""
     return {"name": TCP_PROXY, "typed_config": {"@type": _TCP_PROXY_TYPE, "stat_prefix": stat_prefix, **target}}
 
 

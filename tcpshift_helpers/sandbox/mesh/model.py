@@ -227,13 +227,13 @@ class Snapshot:
         return [
             (str(ingress["ip"]), port)
             for port in self.service_ports(proxy)
-            if port.service["spec"].get("type") == "LoadBalancer" and self._answers_for(port.service) == proxy.uid
+            if port.service["spec"].get("type") == "LoadBalancer" and self.gateway_of(port.service) == proxy.uid
             for ingress in ((port.service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
             if ingress.get("ip")
         ]
 
-    def _answers_for(self, service: Obj) -> str | None:
-        """The uid of the gateway pod that holds a LoadBalancer Service's address."""
+    def gateway_of(self, service: Obj) -> str | None:
+        """The uid of the gateway pod that holds a LoadBalancer Service's address; None if no gateway answers for it."""
         namespace = service["metadata"]["namespace"]
         able = (
             proxy.uid

@@ -30,7 +30,7 @@ from tcpshift_helpers.sandbox.node.image_pull import pull
 from tcpshift_helpers.sandbox.node.probes import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from tcpshift_helpers.sandbox.node.pod_worker import PodWorker
@@ -314,12 +314,12 @@ class Container:
 
     def _command_line(self, image: images.Image) -> list[str]:
         if image.kind == images.ENVOY:
-            return self._envoy_command_line()
+            return self._envoy_command_line(image)
         command = environment.expand_all(self._spec.get("command"), self._environment)
         arguments = environment.expand_all(self._spec.get("args"), self._environment)
         return images.command_line(image, command, arguments)
 
-    def _envoy_command_line(self) -> list[str]:
+    def _envoy_command_line(self, image: images.Image) -> list[str]:
         pod = self._worker.pod
         xds = self._worker.directory / "xds"
         xds.mkdir(mode=0o700, exist_ok=True)
@@ -331,7 +331,7 @@ class Container:
             namespace=pod["metadata"]["namespace"],
             address=self._worker.address,
             xds=xds,
-            kind="router" if "router" in (self._spec.get("args") or []) else "sidecar",
+            kind=_envoy_kind(image, self._spec.get("args") or []),
             labels=pod["metadata"].get("labels") or {},
         )
         path = self._worker.directory / "envoy.json"
@@ -433,3 +433,10 @@ def _own_errors(program: str) -> Any:
         yield
     except OSError as error:
         raise images.StartError(f'exec: "{program}": {(error.strerror or str(error)).lower()}') from error
+
+
+def _envoy_kind(image: images.Image, arguments: Sequence[str]) -> str:
+    """What an Envoy is: a service proxy, a gateway or a sidecar."""
+    if image.name == "kube-proxy":
+        return image.name
+    return "router" if "router" in arguments else "sidecar"

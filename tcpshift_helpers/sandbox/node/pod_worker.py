@@ -114,6 +114,7 @@ class PodWorker:
             "POD_NAMESPACE": metadata["namespace"],
             "POD_IP": self.address,
             "POD_LISTEN_ADDRESS": self.listen_address,
+            "POD_HOSTS_FILE": str(self._kubelet.home.hosts_of(metadata["namespace"])),
         }
         image = images.find(container["image"])
         if image is not None and image.kind == images.ISTIOD:

