@@ -63,6 +63,19 @@ def test_job_that_is_not_valid(api, jobs):
     assert refused.error == (422, "Invalid", f'Job.batch "j" is invalid: [{", ".join([*negative, *rest])}]')
 
 
+def test_job_with_a_selector_that_cannot_be_read(api, jobs):
+    refused = api.post(jobs, job(selector={"matchExpressions": [{"key": "a", "operator": "In"}]}))
+    field = "spec.selector.matchExpressions[0].values"
+    sentence = f"{field}: Required value: must be specified when `operator` is 'In' or 'NotIn'"
+    assert refused.error == (422, "Invalid", f'Job.batch "j" is invalid: {sentence}')
+
+
+def test_job_that_promises_a_selector_and_has_none(api, jobs):
+    refused = api.post(jobs, job(manualSelector=True))
+    unmatched = "spec.template.metadata.labels: Invalid value: null: `selector` does not match template `labels`"
+    assert refused.error == (422, "Invalid", f'Job.batch "j" is invalid: [spec.selector: Required value, {unmatched}]')
+
+
 def test_job_with_a_selector_of_its_own(api, jobs):
     words = api.post(jobs, job(selector={"matchLabels": {"a": "b"}})).error[2]
     assert "`selector` not auto-generated" in words

@@ -19,9 +19,7 @@ from tcpshift_helpers.sandbox.apiserver.strategy import is_custom
 
 Object = dict[str, Any]
 
-_TEXT_LISTS = frozenset(
-    {"args", "command", "finalizers", "addresses", "externalIPs", "clusterIPs", "values", "podCIDRs"}
-)
+_TEXT_LISTS = frozenset({"args", "command", "finalizers", "externalIPs", "clusterIPs", "values", "podCIDRs"})
 _MAPS = frozenset({"labels", "annotations", "matchLabels", "nodeSelector", "data", "binaryData", "limits", "requests"})
 
 
@@ -43,14 +41,16 @@ def _without_null_fields(value: Any) -> Any:
     return [_without_null_fields(item) for item in value] if isinstance(value, list) else value
 
 
-def _as_decoded(value: Any, key: str) -> Any:
+def _as_decoded(value: Any, key: str, within: str = "") -> Any:
     """A copy without empty lists and maps, which are not kept; a null in a list is nothing of the list's type."""
     if isinstance(value, dict):
-        members = {name: _as_decoded(item, name) for name, item in value.items()}
+        members = {name: _as_decoded(item, name, key) for name, item in value.items()}
         return {name: item for name, item in members.items() if not _is_left_out(name, item)}
     if not isinstance(value, list):
         return value
-    zero: Any = "" if key in _TEXT_LISTS or any(isinstance(item, str) for item in value) else {}
+    # The addresses of a Node and of Endpoints are objects, those of an EndpointSlice are not.
+    of_text = key in _TEXT_LISTS or (within, key) == ("endpoints", "addresses")
+    zero: Any = "" if of_text or any(isinstance(item, str) for item in value) else {}
     return [copy.copy(zero) if item is None else _as_decoded(item, key) for item in value]
 
 

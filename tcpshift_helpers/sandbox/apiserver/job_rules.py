@@ -55,7 +55,8 @@ def _generated_selector(job: Object) -> Iterator[FieldError]:
             yield errors.required(f"{field}[{key}]", f"must be '{value}'")
         elif labels[key] != value:
             yield errors.invalid_value(f"{field}[{key}]", labels, f"must be '{value}'")
-    if not label_selector_from_object(spec["selector"]).matches(expected):
+    readable = not validate_selector(spec["selector"], "spec.selector")
+    if readable and not label_selector_from_object(spec["selector"]).matches(expected):
         yield errors.invalid_value("spec.selector", spec["selector"], "`selector` not auto-generated")
 
 
@@ -77,13 +78,11 @@ def _restart_policy(policy: str | None) -> list[FieldError]:
 
 def _selector(spec: Object, template: Object) -> Iterator[FieldError]:
     selector = spec.get("selector")
-    if selector is None:
-        yield errors.required("spec.selector")
-        return
-    problems = validate_selector(selector, "spec.selector")
+    problems = [errors.required("spec.selector")] if selector is None else validate_selector(selector, "spec.selector")
     yield from problems
     labels = (template.get("metadata") or {}).get("labels")
-    if not problems and not label_selector_from_object(selector).matches(labels or {}):
+    readable = selector is None or not problems
+    if readable and not label_selector_from_object(selector).matches(labels or {}):
         sentence = "`selector` does not match template `labels`"
         yield errors.invalid_value("spec.template.metadata.labels", labels, sentence)
 
