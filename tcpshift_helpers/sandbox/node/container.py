@@ -323,9 +323,7 @@ class Container:
         pod = self._worker.pod
         xds = self._worker.directory / "xds"
         xds.mkdir(mode=0o700, exist_ok=True)
-        for name in ("cds.json", "lds.json"):
-            if not (xds / name).exists():
-                (xds / name).write_text(envoy.empty_resources(), encoding="utf-8")
+        envoy.write_first_files(xds)
         bootstrap = envoy.bootstrap(
             name=pod["metadata"]["name"],
             namespace=pod["metadata"]["namespace"],

@@ -14,6 +14,7 @@ import pytest
 
 from tcpshift_helpers.errors import SandboxError
 from tcpshift_helpers.sandbox import envoy
+from tcpshift_helpers.sandbox.mesh import xds_files
 
 
 def address() -> str:
@@ -51,11 +52,32 @@ def test_bootstrap_watches_two_files_and_opens_admin_on_the_pod_address(tmp_path
         assert source["path_config_source"]["path"] == str(tmp_path / f"{kind}.json")
 
 
+def test_first_files_are_empty_and_written_once(tmp_path: Path) -> None:
+    (tmp_path / "cds.json").write_text("istiod's")
+    envoy.write_first_files(tmp_path)
+    assert (tmp_path / "cds.json").read_text() == "istiod's"
+    assert json.loads((tmp_path / "lds.json").read_text()) == {"version_info": "0", "resources": []}
+
+
+def test_first_files_never_replace_what_istiod_writes_at_the_same_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def content(version: str, resources: list[Any]) -> str:
+        for name in ("cds.json", "lds.json"):
+            (tmp_path / f".{name}.new").write_text("istiod's")
+            (tmp_path / f".{name}.new").replace(tmp_path / name)
+        return real(version, resources)
+
+    real = xds_files.content
+    monkeypatch.setattr(xds_files, "content", content)
+    envoy.write_first_files(tmp_path)
+    assert {(tmp_path / name).read_text() for name in ("cds.json", "lds.json")} == {"istiod's"}
+
+
 async def test_admin_tells_accepted_version_and_refusals(tmp_path: Path) -> None:
     where = address()
     lds = tmp_path / "lds.json"
-    (tmp_path / "cds.json").write_text(envoy.empty_resources())
-    lds.write_text(envoy.empty_resources())
+    envoy.write_first_files(tmp_path)
     made = envoy.bootstrap(name="p", namespace="n", address=where, xds=tmp_path, kind="router")
     (tmp_path / "envoy.json").write_text(json.dumps(made))
     admin = envoy.Admin(where)

@@ -108,9 +108,7 @@ class Mesh:
         self.snapshot = replace(self.snapshot, pods=pods, endpoint_slices=slices)
 
     async def start_envoy(self) -> None:
-        for name in ("lds.json", "cds.json"):
-            if not (self.xds / name).exists():
-                (self.xds / name).write_text(envoy.empty_resources())
+        envoy.write_first_files(self.xds)
         content = envoy.bootstrap(
             name=self.proxy.name, namespace=self.proxy.namespace, address=self.address, xds=self.xds, kind="router"
         )
