@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any
 from tcpshift_helpers.sandbox.mesh import hostnames, listeners
 from tcpshift_helpers.sandbox.mesh.clusters import ignored_policy, inbound_cluster, service_clusters
 from tcpshift_helpers.sandbox.mesh.injection import PROXY_CONTAINER
-from tcpshift_helpers.sandbox.mesh.model import ROUTER, Key, gateway_name, is_opaque_tcp, is_subset, key_of
+from tcpshift_helpers.sandbox.mesh.model import (
+    ROUTER,
+    Key,
+    Version,
+    gateway_name,
+    is_opaque_tcp,
+    is_subset,
+    key_of,
+    version_of,
+)
 from tcpshift_helpers.sandbox.network import ENVOY_ADMIN_PORT, ENVOY_STATUS_PORT, behind_sidecar
 
 if TYPE_CHECKING:
@@ -39,7 +48,7 @@ class Configuration:
         listeners: by name.
         clusters: by name.
         endpoints: by name of the cluster; only of clusters of type EDS.
-        concerns: objects this was made from, with their generation.
+        concerns: objects this was made from, and which version of them.
         owners: for each listener and cluster name, the objects that a refusal of it is the fault of.
         notes: for an object, what of it is written but not served here.
     """
@@ -47,14 +56,14 @@ class Configuration:
     listeners: dict[str, Resource] = field(default_factory=dict)
     clusters: dict[str, Resource] = field(default_factory=dict)
     endpoints: dict[str, Resource] = field(default_factory=dict)
-    concerns: dict[Key, int] = field(default_factory=dict)
+    concerns: dict[Key, Version] = field(default_factory=dict)
     owners: dict[str, set[Key]] = field(default_factory=dict)
     notes: dict[Key, list[str]] = field(default_factory=dict)
 
     def concern(self, obj: Obj, *names: str) -> None:
         """Note that listeners or clusters of these names come from an object."""
         key = key_of(obj)
-        self.concerns[key] = int(obj["metadata"].get("generation", 0))
+        self.concerns[key] = version_of(obj)
         for name in names:
             self.owners.setdefault(name, set()).add(key)
 

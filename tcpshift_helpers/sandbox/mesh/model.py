@@ -31,12 +31,19 @@ SIDECAR = "sidecar"
 _OPAQUE_PROTOCOLS = frozenset({"tcp", "mongo", "mysql", "redis"})
 
 Key = tuple[str, str, str]
+Version = tuple[str, int]
 
 
 def key_of(obj: Obj) -> Key:
     """(kind, namespace, name)."""
     metadata = obj["metadata"]
     return obj["kind"], metadata.get("namespace", ""), metadata["name"]
+
+
+def version_of(obj: Obj) -> Version:
+    """(uid, generation): an object that was deleted and made anew is another one, whatever its name and generation."""
+    metadata = obj["metadata"]
+    return metadata.get("uid", ""), int(metadata.get("generation", 0))
 
 
 def in_creation_order(objs: Iterable[Obj]) -> list[Obj]:

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tcpshift_helpers.sandbox.mesh.model import key_of
+from tcpshift_helpers.sandbox.mesh.model import key_of, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,11 +64,12 @@ class Verdict:
 
 def verdict(obj: Obj, proxies: Sequence[ProxyState]) -> Verdict | None:
     """The condition for an object, or None while proxies concerned have not answered yet."""
-    key, generation = key_of(obj), int(obj["metadata"].get("generation", 0))
+    key, version = key_of(obj), version_of(obj)
+    generation = version[1]
     concerned = [proxy for proxy in proxies if key in proxy.wanted.concerns]
     if not concerned:
         return Verdict("Unknown", "NoProxy", _no_proxy(obj["kind"]), generation)
-    current = [p for p in concerned if p.answered is not None and p.answered.concerns.get(key) == generation]
+    current = [p for p in concerned if p.answered is not None and p.answered.concerns.get(key) == version]
     for proxy in current:
         owners = proxy.answered.owners if proxy.answered is not None else {}
         for refusal in proxy.refusals:

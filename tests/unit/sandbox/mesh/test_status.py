@@ -25,9 +25,9 @@ def vs(generation: int = 2, **status: Any) -> dict[str, Any]:
     return {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": metadata, "status": status}
 
 
-def made_from(generation: int, **notes: list[str]) -> Configuration:
+def made_from(generation: int, uid: str = "u", **notes: list[str]) -> Configuration:
     return Configuration(
-        concerns={KEY: generation}, owners={"0.0.0.0_31400": {KEY}}, notes={KEY: notes["notes"]} if notes else {}
+        concerns={KEY: (uid, generation)}, owners={"0.0.0.0_31400": {KEY}}, notes={KEY: notes["notes"]} if notes else {}
     )
 
 
@@ -35,7 +35,7 @@ def proxy(wanted: Configuration, answered: Configuration | None, *refusals: Refu
     return ProxyState("gw.istio-system", wanted, answered, refusals)
 
 
-NEW, OLD = made_from(2), made_from(1)
+NEW, OLD, NAMESAKE = made_from(2), made_from(1), made_from(2, uid="deleted since")
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,7 @@ NEW, OLD = made_from(2), made_from(1)
         ([proxy(Configuration(), None)], ("Unknown", "NoProxy")),
         ([proxy(NEW, None)], None),
         ([proxy(NEW, OLD)], None),
+        ([proxy(NEW, NAMESAKE)], None),
         ([proxy(NEW, NEW)], ("True", "Accepted")),
         ([proxy(NEW, NEW), proxy(NEW, OLD)], None),
         ([proxy(NEW, NEW), proxy(NEW, NEW)], ("True", "Accepted")),

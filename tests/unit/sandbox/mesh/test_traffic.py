@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from tcpshift_helpers.sandbox.envoy import command_line
+from tcpshift_helpers.sandbox.mesh.configuration import build
 from tcpshift_helpers.sandbox.mesh.connection import Connection
 from tcpshift_helpers.sandbox.mesh.status import ProxyState, verdict
 
 from .conftest import DRAIN_TIME_SECONDS, Mesh
+from .objects import with_objects
 
 Istio = Callable[..., list[dict[str, Any]]]
 
@@ -144,16 +146,14 @@ async def test_a_taken_port_is_refused_loudly_and_tried_again(mesh: Mesh, istio:
     connection = Connection(
         "gw.istio-system", mesh.address, mesh.delivery, lambda: answers.put_nowait(_state(connection))
     )
-    configuration = mesh.build(*istio({"v1": None}))
+    snapshot = with_objects(mesh.snapshot, istio({"v1": None}))
+    (virtual_service,) = snapshot.virtual_services
+    configuration = build(mesh.proxy, snapshot, mesh.xds)
     try:
         connection.want(configuration, 0)
         state = await asyncio.wait_for(answers.get(), 20)
         (refusal,) = state.refusals
         assert refusal.name == f"{mesh.load_balancer}_31400"
-        virtual_service = {
-            "kind": "VirtualService",
-            "metadata": {"namespace": "default", "name": "tcp-echo", "generation": 1},
-        }
         found = verdict(virtual_service, [state])
         assert found is not None
         assert (found.status, found.reason, found.observed_generation) == ("False", "ConfigRejected", 1)
