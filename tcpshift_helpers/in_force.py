@@ -1,8 +1,8 @@
 """Is a VirtualService in force at the ingress gateway yet?
 
 Two ways to know, the first that the cluster offers: the object's status (condition `Reconciled` for this very
-generation), or the configuration that the gateway's own Envoy reports. Where neither can be had, it says so and waits
-as long as istiod takes at most in quiet.
+generation, with an answer about the Gateways and DestinationRules it leans on, too), or the configuration that the
+gateway's own Envoy reports. Where neither can be had, it says so and waits as long as istiod takes at most in quiet.
 A reachable port is never taken as proof: Envoy accepts connections before and after a change alike.
 """
 
@@ -16,7 +16,7 @@ from tcpshift_helpers import conditions, execution
 from tcpshift_helpers.errors import ConfigRejectedError, ExecError, NotFoundError, WaitTimeoutError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from tcpshift_helpers.api import Object, Resource
     from tcpshift_helpers.connection import Cluster
@@ -42,20 +42,26 @@ def wait_in_force(
     Says in one line how it knows (`say=None` for silence).
 
     Raises:
-        NotFoundError: no such VirtualService.
+        NotFoundError: no such VirtualService, or none of the Gateways that it names.
         ConfigRejectedError: Envoy refused it (with Envoy's words); what was in force before stays so.
         WaitTimeoutError: it did not get there; the message says what was last seen.
     """
     tell = say or (lambda _: None)
     resource = cluster.api.resource_named("virtualservices.networking.istio.io")
     virtual_service = cluster.read(resource, name)
+    gateways = _gateways(cluster, virtual_service)
     label = f"{resource.word}/{name}"
     if cluster.is_sandbox or conditions.condition(virtual_service, CONDITION):
-        _wait_for_status(cluster, resource, name, timeout_seconds)
+        wait = _StatusWait(cluster, timeout_seconds)
+        # A status can be older than a Gateway or a DestinationRule that was deleted and made anew.
+        for obj in [*gateways, *destination_rules(cluster, _hosts(virtual_service))]:
+            if cluster.is_sandbox or conditions.condition(obj, CONDITION):
+                wait.until_looked_at(obj)
+        wait.until_reconciled(virtual_service)
         tell(f"{label} in force (its status says so)")
         return
     try:
-        _wait_for_envoy(cluster, virtual_service, time.monotonic() + timeout_seconds)
+        _wait_for_envoy(cluster, virtual_service, gateways, time.monotonic() + timeout_seconds)
         tell(f"{label} in force (the gateway's Envoy has it)")
     except ExecError as error:
         time.sleep(BLIND_WAIT_SECONDS)
@@ -65,38 +71,74 @@ def wait_in_force(
 
 def is_reconciled(virtual_service: Object) -> bool | None:
     """What the object's status says about its present generation: True, False, or None for nothing yet."""
-    found = conditions.condition(virtual_service, CONDITION)
-    if not found or int(found.get("observedGeneration", 0)) != int(virtual_service["metadata"].get("generation", 0)):
-        return None
-    return {"True": True, "False": False}.get(str(found.get("status")))
+    return {"True": True, "False": False}.get(str(_present_condition(virtual_service).get("status")))
 
 
-def _wait_for_status(cluster: Cluster, resource: Resource, name: str, timeout_seconds: float) -> None:
-    seen: Object | None = None
-    for seen in cluster.watch(resource, name, None, timeout_seconds=timeout_seconds):
-        if seen is None:
-            raise NotFoundError(404, "NotFound", f'{resource.plural}.{resource.group} "{name}" not found')
-        answer = is_reconciled(seen)
-        if answer:
-            return
-        if answer is False:
-            found = conditions.condition(seen, CONDITION)
-            raise ConfigRejectedError(
-                f"{resource.word}/{name} is not in force ({found.get('reason')}): {found.get('message')}\nWhat was in force before stays so. Correct the object and apply it again."
-            )
-    found = conditions.condition(seen or {}, CONDITION)
-    last = f"{found.get('reason')}: {found.get('message')}" if found else "no status at all; is istiod running?"
-    raise WaitTimeoutError(
-        f"{resource.word}/{name} was not in force after {timeout_seconds:g} s. Last seen: {last}\n"
-        "Look at: kubectl -n istio-system get pods; and is its Gateway applied?"
-    )
+def _present_condition(obj: Object) -> dict[str, Any]:
+    """The condition about the object's present generation; empty while there is none."""
+    found = conditions.condition(obj, CONDITION)
+    is_present = int(found.get("observedGeneration", 0)) == int(obj["metadata"].get("generation", 0))
+    return found if is_present else {}
 
 
-def _wait_for_envoy(cluster: Cluster, virtual_service: Object, deadline: float) -> None:
+class _StatusWait:
+    """Waits for statuses of several objects, one after the other, within one time limit."""
+
+    def __init__(self, cluster: Cluster, timeout_seconds: float) -> None:
+        self._cluster = cluster
+        self._timeout_seconds = timeout_seconds
+        self._deadline = time.monotonic() + timeout_seconds
+
+    def until_looked_at(self, obj: Object) -> None:
+        """Until the status says anything about this generation, or the object is gone."""
+        self._until(obj, lambda seen: seen is None or bool(_present_condition(seen)))
+
+    def until_reconciled(self, obj: Object) -> None:
+        """Until the status says yes."""
+        label = self._label(obj)
+
+        def is_so(seen: Object | None) -> bool:
+            if seen is None:
+                resource = self._resource(obj)
+                name = obj["metadata"]["name"]
+                raise NotFoundError(404, "NotFound", f'{resource.plural}.{resource.group} "{name}" not found')
+            answer = is_reconciled(seen)
+            if answer is False:
+                found = conditions.condition(seen, CONDITION)
+                raise ConfigRejectedError(
+                    f"{label} is not in force ({found.get('reason')}): {found.get('message')}\nWhat was in force before stays so. Correct the object and apply it again."
+                )
+            return bool(answer)
+
+        self._until(obj, is_so)
+
+    def _until(self, obj: Object, is_so: Callable[[Object | None], bool]) -> None:
+        seen: Object | None = None
+        metadata, left = obj["metadata"], max(0.0, self._deadline - time.monotonic())
+        for seen in self._cluster.watch(
+            self._resource(obj), metadata["name"], metadata.get("namespace"), timeout_seconds=left
+        ):
+            if is_so(seen):
+                return
+        found = conditions.condition(seen or {}, CONDITION)
+        last = f"{found.get('reason')}: {found.get('message')}" if found else "no status at all; is istiod running?"
+        raise WaitTimeoutError(
+            f"{self._label(obj)} was not in force after {self._timeout_seconds:g} s. Last seen: {last}\n"
+            "Look at: kubectl -n istio-system get pods"
+        )
+
+    def _resource(self, obj: Object) -> Resource:
+        return self._cluster.api.resource_for_kind(obj["apiVersion"], obj["kind"])
+
+    def _label(self, obj: Object) -> str:
+        return f"{self._resource(obj).word}/{obj['metadata']['name']}"
+
+
+def _wait_for_envoy(cluster: Cluster, virtual_service: Object, gateways: list[Object], deadline: float) -> None:
     wanted = wanted_splits(virtual_service)
     if not wanted:
         raise ExecError("it has no TCP route, and only those can be looked for in Envoy")
-    pods = _gateway_pods(cluster, virtual_service)
+    pods = _gateway_pods(cluster, gateways)
     if not pods:
         raise ExecError("no ingress gateway pod runs that the Gateway's selector names")
     seen: dict[int, Split] = {}
@@ -122,7 +164,10 @@ def _wait_for_envoy(cluster: Cluster, virtual_service: Object, deadline: float) 
 
 
 def wanted_splits(virtual_service: Object) -> dict[int, Split]:
-    """What a VirtualService wants, by the port it matches; 0 where it matches any."""
+    """What a VirtualService wants, by the port it matches; 0 where it matches any.
+
+    Source: istio.io/istio, networking/core (gateway.go): the first route that matches decides.
+    """
     result: dict[int, Split] = {}
     for entry in virtual_service["spec"].get("tcp") or []:
         route = entry.get("route") or []
@@ -135,7 +180,8 @@ def wanted_splits(virtual_service: Object) -> dict[int, Split]:
                 key = (int(destination.get("port", {}).get("number", 0)), str(destination.get("subset", "")))
                 split[key] = split.get(key, 0.0) + share
         for match in entry.get("match") or [{}]:
-            result[int(match.get("port", 0))] = split
+            if 0 not in result:
+                result.setdefault(int(match.get("port", 0)), split)
     return result
 
 
@@ -196,16 +242,47 @@ def _split_of(tcp_proxy: dict[str, Any]) -> Split:
     return split
 
 
-def _gateway_pods(cluster: Cluster, virtual_service: Object) -> list[Object]:
-    gateways = cluster.api.resource_named("gateways.networking.istio.io")
-    pods: list[Object] = []
-    for word in virtual_service["spec"].get("gateways") or []:
-        namespace, _, name = str(word).rpartition("/")
-        gateway = cluster.read_or_none(gateways, name, namespace or None) if word != "mesh" else None
+def destination_rules(cluster: Cluster, hosts: Collection[str]) -> list[Object]:
+    """The DestinationRules of the namespace for these hosts, whether written short or in full."""
+    wanted = {host.partition(".")[0] for host in hosts}
+    rules = cluster.list(cluster.api.resource_named("destinationrules.networking.istio.io"))
+    return [rule for rule in rules if str(rule["spec"].get("host", "")).partition(".")[0] in wanted]
+
+
+def _hosts(virtual_service: Object) -> set[str]:
+    routes = [entry.get("route") or [] for entry in virtual_service["spec"].get("tcp") or []]
+    return {str(one["destination"]["host"]) for route in routes for one in route}
+
+
+def _gateways(cluster: Cluster, virtual_service: Object) -> list[Object]:
+    """The Gateways that a VirtualService names.
+
+    Raises:
+        NotFoundError: it names some, and none of them is there.
+    """
+    resource = cluster.api.resource_named("gateways.networking.istio.io")
+    words = [str(word) for word in virtual_service["spec"].get("gateways") or [] if word != "mesh"]
+    found = []
+    for word in words:
+        namespace, _, name = word.rpartition("/")
+        gateway = cluster.read_or_none(resource, name, namespace or None)
         if gateway is not None:
-            selector = ",".join(f"{key}={value}" for key, value in (gateway["spec"].get("selector") or {}).items())
-            found = cluster.api.request(
-                "GET", cluster.api.resource_named("pods").path(), query={"labelSelector": selector}
-            )
-            pods += [pod for pod in found["items"] if pod.get("status", {}).get("phase") == "Running"]
+            found.append(gateway)
+    if words and not found:
+        raise NotFoundError(
+            404,
+            "NotFound",
+            f'{resource.plural}.{resource.group} "{words[0]}" not found',
+            f"VirtualService {virtual_service['metadata']['name']} names it, so no connection comes to its routes. Apply it first.",
+        )
+    return found
+
+
+def _gateway_pods(cluster: Cluster, gateways: list[Object]) -> list[Object]:
+    path = cluster.api.resource_named("pods").path()
+    pods: list[Object] = []
+    for gateway in gateways:
+        selector = ",".join(f"{key}={value}" for key, value in (gateway["spec"].get("selector") or {}).items())
+        found = cluster.api.request("GET", path, query={"labelSelector": selector})
+        pods += [pod for pod in found["items"] if pod.get("status", {}).get("phase") == "Running"]
     return pods

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tcpshift_helpers import kubectl
 from tcpshift_helpers.api import JSON_PATCH, Object, Resource
 from tcpshift_helpers.errors import NotFoundError, ProfileError, UsageError
-from tcpshift_helpers.in_force import wait_in_force
+from tcpshift_helpers.in_force import destination_rules, wait_in_force
 from tcpshift_helpers.injection import kube_inject
 
 if TYPE_CHECKING:
@@ -241,13 +241,8 @@ def _first_route(virtual_service: Object) -> list[dict[str, Any]]:
 
 
 def _subsets_of(cluster: Cluster, host: str) -> list[str]:
-    rules = cluster.list(cluster.api.resource_named("destinationrules.networking.istio.io"))
-    short = host.partition(".")[0]
     return [
-        subset["name"]
-        for rule in rules
-        if str(rule["spec"].get("host", "")).partition(".")[0] == short
-        for subset in rule["spec"].get("subsets") or []
+        subset["name"] for rule in destination_rules(cluster, [host]) for subset in rule["spec"].get("subsets") or []
     ]
 
 
