@@ -25,7 +25,7 @@ from tcpshift_helpers.sandbox.controllers.replicaset import ReplicaSetController
 from tcpshift_helpers.sandbox.controllers.service import ServiceController
 from tcpshift_helpers.sandbox.network import load_subnet
 from tcpshift_helpers.sandbox.node.kubelet import Kubelet
-from tcpshift_helpers.sandbox.node.log_server import LogServer
+from tcpshift_helpers.sandbox.node.kubelet_server import KubeletServer
 from tcpshift_helpers.sandbox.serviceproxy.hosts import HostsFiles
 from tcpshift_helpers.sandbox.serviceproxy.kube_proxy import KubeProxy
 
@@ -85,12 +85,12 @@ class _Agent:
         self._kubelet = Kubelet(context, home, subnet)
         self._kube_proxy = KubeProxy(context, home, subnet)
         self._hosts_files = HostsFiles(context, home)
-        self._log_server = LogServer(self._kubelet, home, subnet.api_server)
+        self._kubelet_server = KubeletServer(self._kubelet, home, subnet.api_server)
 
     async def work(self) -> None:
         """Start everything in order, then let it run for ever."""
         began = time.monotonic()
-        await self._log_server.start()
+        await self._kubelet_server.start()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._recorder.run())
             await _when_reachable(lambda: self._client.get(NAMESPACES, "default"))
@@ -113,7 +113,7 @@ class _Agent:
             await queue.close()
         self._kube_proxy.close()
         await self._kubelet.shut_down(STOP_GRACE_SECONDS)
-        await self._log_server.stop()
+        await self._kubelet_server.stop()
 
 
 async def _when_reachable(ask: Callable[[], Coroutine[Any, Any, Any]]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -18,6 +18,7 @@ from tcpshift_helpers.sandbox.apiserver import subresources
 from tcpshift_helpers.sandbox.apiserver.deletion import delete, success
 from tcpshift_helpers.sandbox.apiserver.listing import check_version, page, predicate
 from tcpshift_helpers.sandbox.apiserver.patching import Patch
+from tcpshift_helpers.sandbox.apiserver.pod_streams import CONNECTED
 from tcpshift_helpers.sandbox.apiserver.registry import Registry, Target
 from tcpshift_helpers.sandbox.apiserver.representation import Representation, negotiate
 from tcpshift_helpers.sandbox.apiserver.request import (
@@ -131,6 +132,8 @@ class ResourceHandler:
             if target.name or target.namespace:
                 raise unknown_resource()
             verbs = {"POST": self._review}
+        elif target.subresource in CONNECTED:
+            verbs = {"GET": self._connect, "POST": self._connect}
         elif target.subresource in ("binding", "eviction", "log"):
             verbs = {"log": {"GET": self._log}}.get(target.subresource, {"POST": self._post_subresource})
         elif target.subresource == "finalize":
@@ -157,6 +160,10 @@ class ResourceHandler:
 
     async def _log(self, call: Call) -> web.StreamResponse:
         return await self._streams.log(call.request, self._registry.get(call.target))
+
+    async def _connect(self, call: Call) -> web.StreamResponse:
+        pod = self._registry.get(replace(call.target, subresource=""))
+        return await self._streams.connect(call.request, pod, call.target.subresource)
 
     async def _list(self, call: Call) -> web.Response:
         return json_response(self._listed(call))

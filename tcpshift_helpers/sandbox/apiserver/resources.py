@@ -85,7 +85,14 @@ BUILT_IN: tuple[ResourceType, ...] = (
     ResourceType("", ("v1",), "Namespace", "namespaces", False, ("ns",), (), frozenset({"status", "finalize"})),
     ResourceType("", ("v1",), "Node", "nodes", False, ("no",), (), _STATUS),
     ResourceType(
-        "", ("v1",), "Pod", "pods", True, ("po",), ("all",), frozenset({"status", "log", "binding", "eviction"})
+        "",
+        ("v1",),
+        "Pod",
+        "pods",
+        True,
+        ("po",),
+        ("all",),
+        frozenset({"status", "log", "binding", "eviction", "exec", "attach", "portforward"}),
     ),
     ResourceType("", ("v1",), "Service", "services", True, ("svc",), ("all",), _STATUS),
     ResourceType("", ("v1",), "ConfigMap", "configmaps", True, ("cm",)),

@@ -34,6 +34,7 @@ from tcpshift_helpers.sandbox.apiserver.schemas import Schemas
 from tcpshift_helpers.sandbox.apiserver.status import StatusError
 from tcpshift_helpers.sandbox.apiserver.store import Store
 from tcpshift_helpers.sandbox.apiserver.streams import Streams
+from tcpshift_helpers.sandbox.apiserver.upgrade import Kubelet
 from tcpshift_helpers.sandbox.network import API_PORT, KUBELET_PORT, Subnet, choose_subnet
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def _application(home: Home, store: Store, subnet: Subnet, admission: Sequence[A
     bootstrap(registry, catalog, subnet.api_server, API_PORT)
     token = home.token.read_text(encoding="utf-8").strip()
     kubelet_tls = ssl.create_default_context(cafile=home.pki / "ca.crt")
-    streams = Streams(store, f"https://{subnet.api_server}:{KUBELET_PORT}", token, kubelet_tls)
+    streams = Streams(store, Kubelet(subnet.api_server, KUBELET_PORT, token, kubelet_tls))
     codec = Codec(schemas, catalog)
     front = Front(
         Authenticator(token),

@@ -1,4 +1,4 @@
-"""Answers that stay open: watches, and the log of a container relayed from the kubelet.
+"""Answers that stay open: watches, and what the kubelet is asked for: the log of a container, and streams into it.
 
 A stream ends with its client: the server cancels the request, and everything opened for it is closed with it.
 
@@ -18,17 +18,19 @@ import aiohttp
 from aiohttp import web
 
 from tcpshift_helpers.sandbox.apiserver.listing import invalid_version, predicate
+from tcpshift_helpers.sandbox.apiserver.pod_streams import container_of, port_forward_path, stream_path
 from tcpshift_helpers.sandbox.apiserver.request import integer, truthy
 from tcpshift_helpers.sandbox.apiserver.status import StatusError, bad_request, internal_error, invalid_options
+from tcpshift_helpers.sandbox.apiserver.upgrade import relay
 from tcpshift_helpers.sandbox.apiserver.watch import Wakeups, WatchOptions, watch
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Mapping
 
     from tcpshift_helpers.sandbox.apiserver.registry import Target
     from tcpshift_helpers.sandbox.apiserver.representation import Representation
     from tcpshift_helpers.sandbox.apiserver.store import Store
+    from tcpshift_helpers.sandbox.apiserver.upgrade import Kubelet
 
 Object = dict[str, Any]
 
@@ -39,15 +41,13 @@ _STALLED_SECONDS = 30.0
 
 
 class Streams:
-    """Serves watches and logs."""
+    """Serves watches, logs, exec, attach and port-forward."""
 
-    def __init__(self, store: Store, kubelet: str, token: str, kubelet_tls: ssl.SSLContext) -> None:
-        """Serve watches of `store`, and logs from the kubelet at this base URL."""
+    def __init__(self, store: Store, kubelet: Kubelet) -> None:
+        """Serve watches of `store`, and the rest from this kubelet."""
         self._store = store
         self._wakeups = Wakeups(store)
         self._kubelet = kubelet
-        self._token = token
-        self._kubelet_tls = kubelet_tls
 
     async def watch(self, request: web.Request, target: Target, representation: Representation) -> web.StreamResponse:
         """Stream the changes of a kind, a namespace or one object.
@@ -81,25 +81,37 @@ class Streams:
         Raises:
             StatusError: 400, 404 or 500: no such container, no node yet, or what the kubelet said.
         """
-        container = _container(pod, request.query.get("container", ""))
+        container = container_of(pod, request.query.get("container", ""))
         if not pod["spec"].get("nodeName"):
             raise bad_request(f"pod {pod['metadata']['name']} does not have a host assigned")
         for name in ("sinceSeconds", "tailLines", "limitBytes"):
             integer(request.query.get(name))
         metadata = pod["metadata"]
-        url = f"{self._kubelet}/containerLogs/{metadata['namespace']}/{metadata['name']}/{container}"
+        url = f"{self._kubelet.url}/containerLogs/{metadata['namespace']}/{metadata['name']}/{container}"
         parameters = {name: request.query[name] for name in _LOG_PARAMETERS if name in request.query}
-        headers = {"Authorization": f"Bearer {self._token}"}
+        headers = {"Authorization": f"Bearer {self._kubelet.token}"}
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5.0)
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout) as session,
-                session.get(url, params=parameters, headers=headers, ssl=self._kubelet_tls) as answer,
+                session.get(url, params=parameters, headers=headers, ssl=self._kubelet.tls) as answer,
             ):
                 return await _relay(request, answer, metadata["name"])
         except aiohttp.ClientConnectorError as error:
             why = os.strerror(error.os_error.errno or 0).lower()
             raise internal_error(f'Get "{url}": dial tcp {error.host}:{error.port}: connect: {why}') from error
+
+    async def connect(self, request: web.Request, pod: Object, subresource: str) -> web.StreamResponse:
+        """Serve `exec`, `attach` or `portforward`, until the client or the kubelet ends it.
+
+        Raises:
+            StatusError: 400 or 500: no such container, no node yet, no upgrade, no kubelet.
+        """
+        if subresource == "portforward":
+            path = port_forward_path(pod, request.query.getall("ports", []))
+        else:
+            path = stream_path(pod, subresource, request.query, request.query.getall("command", []))
+        return await relay(request, self._kubelet, path)
 
 
 async def _relay(request: web.Request, answer: aiohttp.ClientResponse, name: str) -> web.StreamResponse:
@@ -123,22 +135,6 @@ async def _relay(request: web.Request, answer: aiohttp.ClientResponse, name: str
         async for chunk in answer.content.iter_chunked(_CHUNK_BYTES):
             await response.write(chunk)
     return response
-
-
-def _container(pod: Object, asked: str) -> str:
-    name, spec = pod["metadata"]["name"], pod["spec"]
-    containers = [container["name"] for container in spec.get("containers") or []]
-    init = [container["name"] for container in spec.get("initContainers") or []]
-    if asked:
-        if asked not in (*containers, *init):
-            raise bad_request(f"container {asked} is not valid for pod {name}")
-        return asked
-    if len(containers) == 1 and not init:
-        return str(containers[0])
-    choices = f"choose one of: [{' '.join(containers)}]"
-    if init:
-        choices += f" or one of the init containers: [{' '.join(init)}]"
-    raise bad_request(f"a container name must be specified for pod {name}, {choices}")
 
 
 def _watch_options(query: Mapping[str, str], target: Target) -> WatchOptions:

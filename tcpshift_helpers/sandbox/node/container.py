@@ -126,6 +126,16 @@ class Container:
         return self._worker.directory / "logs" / self.name / f"{self._restart_count - previous}.log"
 
     @property
+    def environment(self) -> Mapping[str, str]:
+        """All variables of its present run."""
+        return self._environment
+
+    @property
+    def working_directory(self) -> Path:
+        """Where it runs."""
+        return self._worker.working_directory(self.name)
+
+    @property
     def has_previous(self) -> bool:
         """Whether it ran before."""
         return self._restart_count > 0
@@ -317,7 +327,7 @@ class Container:
             return self._envoy_command_line(image)
         command = environment.expand_all(self._spec.get("command"), self._environment)
         arguments = environment.expand_all(self._spec.get("args"), self._environment)
-        return images.command_line(image, command, arguments)
+        return images.command_line(image, command, arguments, self._environment.get("PATH"))
 
     def _envoy_command_line(self, image: images.Image) -> list[str]:
         pod = self._worker.pod

@@ -23,10 +23,16 @@ _POLL_SECONDS = 0.02
 
 
 class ContainerProcess:
-    """A process that runs: one we started, or one an earlier agent did."""
+    """A process that runs: one we started, or one an earlier agent did.
+
+    Attributes:
+        record: what is written down of it.
+        ended: set when it has ended.
+    """
 
     def __init__(self, record: ProcessRecord, popen: subprocess.Popen[bytes] | None) -> None:
         self.record = record
+        self.ended = asyncio.Event()
         self._popen = popen
 
     @classmethod
@@ -84,9 +90,10 @@ class ContainerProcess:
         Returns:
             The exit code, 128 + n after signal n; `UNKNOWN_EXIT_CODE` for a process of an earlier agent, whose parent we are not.
         """
-        await _ended(self.record.pid)
+        await ended(self.record.pid)
         # Before the pid is given back by reaping it: until then the group cannot be anybody else's.
         self.signal_group(signal.SIGKILL)
+        self.ended.set()
         if self._popen is None:
             return UNKNOWN_EXIT_CODE
         code = await asyncio.to_thread(self._popen.wait) if self._popen.poll() is None else self._popen.returncode
@@ -97,7 +104,7 @@ class ContainerProcess:
         signal_group(self.record.pid, number)
 
 
-async def _ended(pid: int) -> None:
+async def ended(pid: int) -> None:
     """Wait until a process has ended, reaped or not."""
     if hasattr(os, "pidfd_open"):
         try:

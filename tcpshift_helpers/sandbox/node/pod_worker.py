@@ -14,7 +14,7 @@ from tcpshift_helpers.sandbox.client import PODS, ApiError, UnreachableError, ke
 from tcpshift_helpers.sandbox.controllers.ownership import is_being_deleted
 from tcpshift_helpers.sandbox.controllers.pod_conditions import is_finished
 from tcpshift_helpers.sandbox.controllers.timestamps import now
-from tcpshift_helpers.sandbox.network import behind_sidecar
+from tcpshift_helpers.sandbox.network import ENVOY_ADMIN_PORT, ENVOY_STATUS_PORT, behind_sidecar
 from tcpshift_helpers.sandbox.node import environment, images, processes
 from tcpshift_helpers.sandbox.node import status as pod_status
 from tcpshift_helpers.sandbox.node.container import Container
@@ -95,6 +95,10 @@ class PodWorker:
     def probe_address(self, container: str) -> str:
         """Where a container's ports are."""
         return self.address if container == PROXY_CONTAINER else self.listen_address
+
+    def address_of_port(self, port: int) -> str:
+        """Where a connection to a port goes that is made from within the pod: to the application, or to Envoy's own ports."""
+        return self.address if port in (ENVOY_ADMIN_PORT, ENVOY_STATUS_PORT) else self.listen_address
 
     def working_directory(self, container: str) -> Path:
         """Where a container runs; made if need be."""

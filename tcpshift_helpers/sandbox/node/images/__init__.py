@@ -80,8 +80,10 @@ def available() -> str:
     return ", ".join(sorted(IMAGES))
 
 
-def command_line(image: Image, command: Sequence[str], arguments: Sequence[str]) -> list[str]:
+def command_line(image: Image, command: Sequence[str], arguments: Sequence[str], path: str | None = None) -> list[str]:
     """The words to start: `command` replaces the image's entrypoint, `arguments` what follows it.
+
+    The program is looked for on `path`, by default that of this process.
 
     Raises:
         StartError: the program is not on this computer.
@@ -94,24 +96,23 @@ def command_line(image: Image, command: Sequence[str], arguments: Sequence[str])
         words = [*image.entrypoint, *command[1:], *arguments]
     else:
         words = [*command, *arguments]
-    return [_program(words[0]), *words[1:]]
-
-
-def _program(word: str) -> str:
-    """Where the program is: as named, else the one of that name on PATH (`/bin/sh` may be elsewhere here)."""
-    if os.sep in word and os.access(word, os.X_OK) and not Path(word).is_dir():
-        return word
-    found = shutil.which(Path(word).name)
+    found = program(words[0], path)
     if found is None:
-        where = f"exec: {_quote(word)}: " + (
-            f"stat {word}: no such file or directory" if os.sep in word else "executable file not found in $PATH"
-        )
         raise StartError(
             "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: "
-            f"unable to start container process: error during container init: {where}"
+            f"unable to start container process: error during container init: {not_found(words[0])}"
         )
-    return found
+    return [found, *words[1:]]
 
 
-def _quote(word: str) -> str:
-    return f'"{word}"'
+def program(word: str, path: str | None = None) -> str | None:
+    """Where a program is: as named, else the one of that name on PATH (`/bin/sh` may be elsewhere here), else None."""
+    if os.sep in word and os.access(word, os.X_OK) and not Path(word).is_dir():
+        return word
+    return shutil.which(Path(word).name, path=path)
+
+
+def not_found(word: str) -> str:
+    """What the container runtime says of a program that is not there."""
+    why = f"stat {word}: no such file or directory" if os.sep in word else "executable file not found in $PATH"
+    return f'exec: "{word}": {why}'

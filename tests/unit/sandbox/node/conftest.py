@@ -13,7 +13,7 @@ from tcpshift_helpers.sandbox.controllers.events import EventRecorder
 from tcpshift_helpers.sandbox.network import load_subnet
 from tcpshift_helpers.sandbox.node import processes
 from tcpshift_helpers.sandbox.node.kubelet import Kubelet
-from tcpshift_helpers.sandbox.node.log_server import LogServer
+from tcpshift_helpers.sandbox.node.kubelet_server import KubeletServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,12 +39,12 @@ class Node:
         await asyncio.wait_for(context.informer(PODS).synced.wait(), 10)
         await self.kubelet.register()
         await self.kubelet.begin()
-        self.logs = LogServer(self.kubelet, self.home, load_subnet(self.home).api_server)
-        await self.logs.start()
+        self.server = KubeletServer(self.kubelet, self.home, load_subnet(self.home).api_server)
+        await self.server.start()
 
     async def vanish(self) -> None:
         """End as if killed: no container is told."""
-        await self.logs.stop()
+        await self.server.stop()
         for worker in self.kubelet._workers.values():
             for container in worker.containers.values():
                 if container.pump is not None:
@@ -60,7 +60,7 @@ class Node:
     async def stop(self) -> None:
         """End in order."""
         await self.kubelet.shut_down(1)
-        await self.logs.stop()
+        await self.server.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -83,5 +83,5 @@ async def test_what_cannot_be_shown(node: Node, kubelet: aiohttp.ClientSession, 
     assert (await logs(kubelet, "absent"))[0] == 404
     async with kubelet.get("/containerLogs/default/bad/c", headers={"Authorization": "Bearer wrong"}) as answer:
         assert answer.status == 401
-    async with kubelet.get("/exec/default/bad/c") as answer:
+    async with kubelet.get("/run/default/bad/c") as answer:
         assert answer.status == 404

@@ -1,63 +1,36 @@
-"""The kubelet's HTTPS port: shows container logs to the API server, which shows them to people.
-
-`GET /containerLogs/<namespace>/<pod>/<container>` with the sandbox's token. Nothing else of a kubelet's API is served
-(no exec, attach or port-forward yet: 404).
+"""The kubelet's answers to requests for container logs.
 
 Source: kubernetes 1.34 pkg/kubelet/server/server.go (getContainerLogs), pkg/kubelet/kubelet_pods.go (GetKubeletContainerLogs).
 """
 
 from __future__ import annotations
 
-import hmac
-import ssl
 import time
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from tcpshift_helpers.sandbox.controllers.timestamps import parse
-from tcpshift_helpers.sandbox.network import KUBELET_PORT
 from tcpshift_helpers.sandbox.node import container_log
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tcpshift_helpers.sandbox.home import Home
     from tcpshift_helpers.sandbox.node.container import Container
     from tcpshift_helpers.sandbox.node.kubelet import Kubelet
 
-_BURST = 64 * 1024
 
-
-class LogServer:
+class LogRequests:
     """Serves the logs of one kubelet's containers."""
 
-    def __init__(self, kubelet: Kubelet, home: Home, address: str) -> None:
+    def __init__(self, kubelet: Kubelet) -> None:
         self._kubelet = kubelet
-        self._home = home
-        self._address = address
-        self._token = home.token.read_bytes().strip()
-        self._runner: web.AppRunner | None = None
 
-    async def start(self) -> None:
-        """Listen. Raises OSError if the port is taken."""
-        application = web.Application()
+    def add_routes(self, application: web.Application) -> None:
+        """Answer `GET /containerLogs/<namespace>/<pod>/<container>`."""
         application.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._logs)
-        self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=0.5)
-        await self._runner.setup()
-        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        tls.load_cert_chain(self._home.pki / "apiserver.crt", self._home.pki / "apiserver.key")
-        await web.TCPSite(self._runner, self._address, KUBELET_PORT, ssl_context=tls).start()
-
-    async def stop(self) -> None:
-        """Stop listening and end open answers."""
-        if self._runner is not None:
-            await self._runner.cleanup()
 
     async def _logs(self, request: web.Request) -> web.StreamResponse:
-        given = request.headers.get("Authorization", "").removeprefix("Bearer ").encode()
-        if not hmac.compare_digest(given, self._token):
-            return web.Response(status=401, text="Unauthorized")
         found = self._find(request)
         if isinstance(found, web.Response):
             return found
