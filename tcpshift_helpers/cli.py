@@ -41,6 +41,23 @@ app = typer.Typer(
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
 
 
+def _print_version(wanted: bool) -> None:
+    from importlib.metadata import version  # noqa: PLC0415
+
+    if wanted:
+        typer.echo(f"tcpshift {version('tcpshift')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """What holds for every command; the words about it are the app's."""
+
+
 @app.command(
     epilog="Exit codes: 0 ready · 1 it could not be started · 2 wrong usage · 130 interrupted, and stopped again."
 )
@@ -90,7 +107,9 @@ def status(as_json: _Json = False) -> None:
 
 def _print_status(current: Status) -> None:
     typer.echo(
-        f"The sandbox is {current.state}." + (f" Missing: {', '.join(current.missing)}." if current.missing else "")
+        f"The sandbox is {current.state}."
+        + (f" Missing: {', '.join(current.missing)}." if current.missing else "")
+        + (" Start it with: tcpshift up" if current.state == "down" else "")
     )
     if current.error:
         typer.echo(f"The last start failed: {current.error}")
@@ -158,11 +177,14 @@ def lab(
     was_up = supervisor.status(home).state != "down"
     try:
         supervisor.start(home, progress=typer.echo)
+        what = "JupyterLab" if was_up else "JupyterLab and the sandbox"
+        typer.echo(f"JupyterLab starts. Ctrl-C here stops {what}.")
         code = jupyter.run(words, jupyter.environment(home.kubeconfig, None))
     finally:
         if not was_up:
             typer.echo("Stopping the sandbox that this lab started …")
             supervisor.stop(home)
+            typer.echo("The sandbox is stopped.")
     raise typer.Exit(code)
 
 
@@ -214,7 +236,11 @@ def probe(  # noqa: PLR0917 (the options of a command line)
             netcat.lines(frame)
         typer.echo(f"{host}:{port}: {counted}")
         if verdict:
-            typer.echo(str(verdict))
+            # A FAIL's advice is for a notebook.
+            too_few = verdict.word == distribution.TOO_FEW
+            typer.echo(str(verdict) if too_few else f"{verdict.word}: {verdict.reason}")
+        if not counted.answered:
+            typer.echo("  do: see which routes there are: kubectl get gw,vs -A (lesson 02 makes the first)")
     if frame.attrs["interrupted"]:
         raise typer.Exit(EXIT_INTERRUPTED)
     if counted.failed or (verdict and verdict.word == distribution.FAIL):

@@ -62,6 +62,8 @@ def command(folder: Path, extra: Sequence[str]) -> list[str]:
         "jupyterlab",
         f"--ServerApp.root_dir={folder}",
         "--LabApp.extension_manager=readonly",
+        # The address to open is printed all the same, and not lost among sixty lines.
+        "--Application.log_level=WARN",
     ]
     first = next(iter(sorted(folder.glob("en/*.ipynb"))), None)
     if first is not None:
@@ -75,6 +77,8 @@ def command(folder: Path, extra: Sequence[str]) -> list[str]:
 def environment(kubeconfig: Path | None, context: str | None) -> dict[str, str]:
     """The environment of the server and its kernels: which cluster `connect()` finds, and which kernels are offered."""
     named = dict(os.environ)
+    # In JupyterLab's terminal `tcpshift` and `python` mean this environment's own.
+    named["PATH"] = os.pathsep.join(filter(None, (str(Path(sys.executable).parent), named.get("PATH"))))
     # A kernel called python3 in the home directory would hide this environment's own.
     named["JUPYTER_PREFER_ENV_PATH"] = "1"
     named["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, (str(_SETTINGS), named.get("JUPYTER_CONFIG_PATH"))))

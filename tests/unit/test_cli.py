@@ -12,6 +12,7 @@ import socketserver
 import subprocess
 import sys
 import threading
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -65,6 +66,10 @@ def status(home: Path, state: str, **changes: Any) -> Status:
         "gateway": "127.61.20.2:31400", "missing": [], "parts": [PART], "error": "",
     }  # fmt: skip
     return Status(**{**fields, **changes})
+
+
+def test_the_version_is_the_packages(tcpshift: Callable[..., tuple[int, str, str]]) -> None:
+    assert tcpshift("--version") == (0, f"tcpshift {metadata.version('tcpshift')}\n", "")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -157,7 +162,7 @@ def test_status_reports_why_the_last_start_failed(
         supervisor, "status", lambda _: status(home, "down", parts=[], started_at=None, error="No Envoy.")
     )
     _, out, _ = tcpshift("status")
-    assert "The last start failed: No Envoy." in out
+    assert out.startswith("The sandbox is down. Start it with: tcpshift up\nThe last start failed: No Envoy.\n")
 
 
 def test_down_of_what_never_ran_is_fine(tcpshift: Callable[..., tuple[int, str, str]]) -> None:
@@ -211,7 +216,9 @@ def test_lab_passes_arguments_on_and_stops_the_sandbox_it_started(
         return 7
 
     monkeypatch.setattr(lab, "run", run)
-    code, _, _ = tcpshift("lab", "--", "--no-browser", "--port", "9999")
+    code, out, _ = tcpshift("lab", "--", "--no-browser", "--port", "9999")
+    assert "Ctrl-C here stops JupyterLab and the sandbox." in out
+    assert out.endswith("The sandbox is stopped.\n")
     assert (code, calls) == (7, ["start", "jupyter", "stop"])
 
 
@@ -223,7 +230,7 @@ def test_lab_leaves_a_sandbox_running_that_was_up_before(
     monkeypatch.setattr(supervisor, "start", lambda *_, **__: calls.append("start"))
     monkeypatch.setattr(supervisor, "stop", lambda _: calls.append("stop"))
     monkeypatch.setattr(lab, "run", lambda *_: 0)
-    tcpshift("lab")
+    assert "Ctrl-C here stops JupyterLab.\n" in tcpshift("lab")[1]
     assert calls == ["start"]
 
 
@@ -255,6 +262,7 @@ def test_probe_with_nothing_listening_counts_failures_with_their_reason(
         code, out, _ = tcpshift("probe", "127.0.0.1", str(port), "--count", "3")
         assert code == 1
         assert out.startswith(f"127.0.0.1:{port}: 3 failed (refused")
+        assert "kubectl get gw,vs -A" in out
         report = json.loads(tcpshift("probe", "127.0.0.1", str(port), "-n", "3", "--json")[1])
     assert report["median_latency_ms"] is None
     assert sum(report["failures"].values()) == 3
@@ -266,6 +274,12 @@ def test_probe_counts_answers_and_judges_them_by_weights(tcpshift: Callable[...,
         code, out, _ = tcpshift(*where, "--count", "5", "--lines")
         assert (code, len(out.splitlines())) == (0, 6)
         assert out.endswith(f"127.0.0.1:{port}: 5 one\n")
+        out = tcpshift(*where, "--weights", "v1=100,v2=0", "--count", "2")[1]
+        assert out.endswith("\n  do: probe at least 18 times\n")
+        # What a notebook would do about it is no advice in a terminal.
+        assert tcpshift(*where, "--weights", "v1=0,v2=100")[1].endswith(
+            "\nFAIL: 10 of 10 answered one, whose weight is 0\n"
+        )
         code, out, _ = tcpshift(*where, "--weights", "v1=0,v2=100", "--json")
         assert (code, json.loads(out)["verdict"]["word"]) == (1, "FAIL")
         assert tcpshift(*where, "--weights", "v1=100,v2=0")[0] == 0
@@ -284,9 +298,11 @@ def echo_server(prefix: bytes) -> Iterator[int]:
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
-        yield server.server_address[1]
-        server.shutdown()
-        thread.join()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_commands_start_without_the_notebook_libraries() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -91,6 +92,17 @@ def test_kernels_are_pointed_at_the_sandbox_whatever_was_set(tmp_path: Path, mon
     assert environ["KUBECONFIG"] == str(tmp_path / "kubeconfig")
     assert "TCPSHIFT_CONTEXT" not in environ
     assert environ["JUPYTER_PREFER_ENV_PATH"] == "1"
+
+
+def test_a_terminal_in_jupyterlab_finds_this_environments_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "tcpshift").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(elsewhere))
+    found = shutil.which("tcpshift", path=lab.environment(None, None)["PATH"])
+    assert found == str(Path(sys.executable).parent / "tcpshift")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
