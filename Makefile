@@ -11,7 +11,7 @@ DEVELOPMENT := $(VENV)/.development
 # For tcpshift lab, such as:  make lab ARGS='-- --no-browser --port 9999'
 ARGS :=
 
-.PHONY: setup install install-with-uv install-with-pip lab test check format bench parity notebooks lock clean
+.PHONY: setup install install-with-uv install-with-pip lab test check format bench parity notebooks pictures lock clean
 .DEFAULT_GOAL := setup
 
 setup: $(DEVELOPMENT)
@@ -67,6 +67,11 @@ notebooks: setup
 	for lesson in notebooks/*/*.ipynb; do $(BIN)/jupyter execute --inplace $$lesson || break; done; \
 	$(BIN)/tcpshift down && rm -r $$home
 	$(BIN)/nbstripout --keep-output --keep-count --keep-id --extra-keys metadata.language_info.version notebooks/*/*.ipynb
+	@$(MAKE) --no-print-directory pictures
+
+# The README's pictures, from the lessons' saved outputs.
+pictures: setup
+	$(BIN)/python docs/pictures.py
 
 # PARITY.md from the tests' markers and the dates in tests/parity.json.
 parity: setup

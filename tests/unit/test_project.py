@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import subprocess
 import tomllib
 from pathlib import Path
@@ -114,3 +115,13 @@ def test_no_source_file_is_too_long_to_see_whole() -> None:
         if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 450
     }
     assert long == {}
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md"])
+def test_every_picture_of_a_readme_is_there_and_shows_what_the_lesson_shows(readme: str) -> None:
+    made: dict[str, Any] = runpy.run_path(str(ROOT / "docs" / "pictures.py"))
+    shown = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", (ROOT / readme).read_text(encoding="utf-8"))
+    assert shown
+    for name in shown:
+        lesson, first_word = made["PICTURES"][name]
+        assert (ROOT / name).read_bytes() == made["picture"](ROOT / lesson, first_word), "Run: make pictures"
