@@ -70,7 +70,7 @@ def apply(
         InvalidError: the server refused a field or a value.
     """
     loaded = manifests.load(manifest)
-    _say(cluster, ["apply", "-f", loaded.shown_as], namespace or cluster.namespace)
+    _say(cluster, ["apply", "-f", loaded.shown_as], namespace or _common_namespace(cluster, loaded.objects))
     targets = [(obj, cluster.api.resource_for_kind(obj["apiVersion"], obj["kind"])) for obj in loaded.objects]
     result = Objects()
     for obj, resource in targets:
@@ -93,7 +93,7 @@ def create(
         AlreadyExistsError: one does; those before it were created.
     """
     loaded = manifests.load(manifest)
-    _say(cluster, ["create", "-f", loaded.shown_as], namespace or cluster.namespace)
+    _say(cluster, ["create", "-f", loaded.shown_as], namespace or _common_namespace(cluster, loaded.objects))
     result = Objects()
     for obj in loaded.objects:
         resource = cluster.api.resource_for_kind(obj["apiVersion"], obj["kind"])
@@ -268,7 +268,7 @@ def delete_manifest(
 ) -> None:
     """`kubectl delete -f --ignore-not-found`: every object of a manifest, kinds the cluster lacks included."""
     loaded = manifests.load(manifest)
-    _say(cluster, ["delete", "-f", loaded.shown_as, "--ignore-not-found"], namespace or cluster.namespace)
+    _say(cluster, ["delete", "-f", loaded.shown_as, "--ignore-not-found"], namespace or _common_namespace(cluster, loaded.objects))
     for obj in loaded.objects:
         try:
             resource = cluster.api.resource_for_kind(obj["apiVersion"], obj["kind"])
@@ -353,6 +353,11 @@ def wait(
         result.append(wait_until(cluster, resource, each, wanted, namespace=where, deadline=deadline) or {})
         print(f'{resource.word} "{each}" deleted' if wanted.deleted else f"{resource.word}/{each} condition met")
     return result
+
+
+def _common_namespace(cluster: Cluster, objects: list[Object]) -> str | None:
+    """What `-n` may say: nothing, where every object names its own namespace, for kubectl refuses another one."""
+    return None if all(obj["metadata"].get("namespace") for obj in objects) else cluster.namespace
 
 
 def _say(cluster: Cluster, words: list[str], namespace: str | None = None) -> None:

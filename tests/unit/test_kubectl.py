@@ -228,6 +228,20 @@ def test_a_missing_namespace_says_what_to_do(cluster: Cluster) -> None:
         kubectl.apply(cluster, config_map(), namespace="nowhere")
 
 
+def test_a_manifest_with_namespaces_of_its_own_is_applied_without_naming_another(
+    cluster: Cluster, capsys: Captured
+) -> None:
+    own = config_map() | {"metadata": {"name": "cm", "namespace": cluster.namespace}}
+    kubectl.apply(cluster, own)
+    kubectl.delete_manifest(cluster, own)
+    assert lines(capsys, cluster) == [
+        "$ kubectl apply -f -",
+        "configmap/cm created",
+        "$ kubectl delete -f - --ignore-not-found",
+        'configmap "cm" deleted',
+    ]
+
+
 def test_a_namespace_in_the_manifest_must_agree(cluster: Cluster) -> None:
     elsewhere = config_map() | {"metadata": {"name": "cm", "namespace": "default"}}
     with pytest.raises(UsageError, match="does not match the namespace"):
