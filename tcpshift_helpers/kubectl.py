@@ -268,7 +268,11 @@ def delete_manifest(
 ) -> None:
     """`kubectl delete -f --ignore-not-found`: every object of a manifest, kinds the cluster lacks included."""
     loaded = manifests.load(manifest)
-    _say(cluster, ["delete", "-f", loaded.shown_as, "--ignore-not-found"], namespace or _common_namespace(cluster, loaded.objects))
+    _say(
+        cluster,
+        ["delete", "-f", loaded.shown_as, "--ignore-not-found"],
+        namespace or _common_namespace(cluster, loaded.objects),
+    )
     for obj in loaded.objects:
         try:
             resource = cluster.api.resource_for_kind(obj["apiVersion"], obj["kind"])
