@@ -359,7 +359,7 @@ def wait(
     return result
 
 
-def _common_namespace(cluster: Cluster, objects: list[Object]) -> str | None:
+def _common_namespace(cluster: Cluster, objects: Iterable[Object]) -> str | None:
     """What `-n` may say: nothing, where every object names its own namespace, for kubectl refuses another one."""
     return None if all(obj["metadata"].get("namespace") for obj in objects) else cluster.namespace
 
