@@ -17,6 +17,7 @@ from tcpshift_helpers.sandbox.client import NAMESPACES, Client, UnreachableError
 from tcpshift_helpers.sandbox.controllers import addons
 from tcpshift_helpers.sandbox.controllers.context import Context
 from tcpshift_helpers.sandbox.controllers.deployment import DeploymentController
+from tcpshift_helpers.sandbox.controllers.endpoints import EndpointsController
 from tcpshift_helpers.sandbox.controllers.endpointslice import EndpointSliceController
 from tcpshift_helpers.sandbox.controllers.events import EventRecorder
 from tcpshift_helpers.sandbox.controllers.garbage import GarbageCollector
@@ -77,6 +78,7 @@ class _Agent:
             DeploymentController(context),
             ReplicaSetController(context),
             EndpointSliceController(context),
+            EndpointsController(context),
             ServiceController(context, subnet),
             NamespaceController(context, certificate),
             GarbageCollector(context),

@@ -10,6 +10,7 @@ import pytest
 
 from tcpshift_helpers.sandbox.controllers.context import Context
 from tcpshift_helpers.sandbox.controllers.deployment import DeploymentController
+from tcpshift_helpers.sandbox.controllers.endpoints import EndpointsController
 from tcpshift_helpers.sandbox.controllers.endpointslice import EndpointSliceController
 from tcpshift_helpers.sandbox.controllers.events import EventRecorder
 from tcpshift_helpers.sandbox.controllers.garbage import GarbageCollector
@@ -47,6 +48,7 @@ async def controllers(api_home: Home, api: Client) -> AsyncIterator[Controllers]
         DeploymentController(context),
         ReplicaSetController(context),
         EndpointSliceController(context),
+        EndpointsController(context),
         ServiceController(context, subnet),
         NamespaceController(context, ROOT_CERTIFICATE),
         GarbageCollector(context),
