@@ -20,6 +20,7 @@ from tcpshift_helpers.sandbox.client import (
     ENDPOINTS,
     EVENTS,
     GATEWAYS,
+    JOBS,
     LEASES,
     NAMESPACES,
     PODS,
@@ -48,6 +49,7 @@ FINALIZER = "kubernetes"
 _CONTENT = (
     DEPLOYMENTS,
     REPLICA_SETS,
+    JOBS,
     PODS,
     SERVICES,
     ENDPOINTS,

@@ -14,6 +14,7 @@ from tcpshift_helpers.sandbox.controllers.endpoints import EndpointsController
 from tcpshift_helpers.sandbox.controllers.endpointslice import EndpointSliceController
 from tcpshift_helpers.sandbox.controllers.events import EventRecorder
 from tcpshift_helpers.sandbox.controllers.garbage import GarbageCollector
+from tcpshift_helpers.sandbox.controllers.job import JobController
 from tcpshift_helpers.sandbox.controllers.namespace import NamespaceController
 from tcpshift_helpers.sandbox.controllers.replicaset import ReplicaSetController
 from tcpshift_helpers.sandbox.controllers.service import ServiceController
@@ -47,6 +48,7 @@ async def controllers(api_home: Home, api: Client) -> AsyncIterator[Controllers]
     running = (
         DeploymentController(context),
         ReplicaSetController(context),
+        JobController(context),
         EndpointSliceController(context),
         EndpointsController(context),
         ServiceController(context, subnet),
