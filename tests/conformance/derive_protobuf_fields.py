@@ -2,7 +2,8 @@
 
     python tests/conformance/derive_protobuf_fields.py API_DIRECTORY APIMACHINERY_DIRECTORY > …/apiserver/protobuf_fields.json
 
-The directories are those of the modules k8s.io/api and k8s.io/apimachinery. Only facts are taken: struct tags, no text.
+The directories are those of the modules k8s.io/api and k8s.io/apimachinery. Only facts are taken: struct tags, no text. `kept` is said of
+fields that are written even when they are empty.
 """
 
 from __future__ import annotations
@@ -102,7 +103,9 @@ class Reader:
             repeated = kind.startswith("[]") and kind != "[]byte"
             code = self.code(package, kind.removeprefix("[]") if repeated else kind)
             flags = ("repeated " if repeated else "") + ("pointer " if kind.startswith("*") else "")
-            flags += "inline" if "inline" in options and not name else ""
+            flags += "inline " if "inline" in options and not name else ""
+            is_struct = code in ("time", "micro-time") and not repeated and not kind.startswith("*")
+            flags += "kept" if name and "omitzero" not in options and (is_struct or "omitempty" not in options) else ""
             fields[number] = [name, code, *flags.split()]
 
 

@@ -57,6 +57,17 @@ def decode(body: bytes) -> Object:
         raise bad_request(f"the object provided is unrecognized: {error}") from None
 
 
+def message_of_kind(api_version: str, kind: str) -> str | None:
+    """The message that a kind's objects are, or None for kinds that are not built in."""
+    found: str | None = _table()["kinds"].get(f"{api_version}/{kind}")
+    return found
+
+
+def fields_of_message(message: str) -> list[list[str]]:
+    """Name, type and flags of each field; nothing for what is no message."""
+    return list(_table()["messages"].get(message, {}).values())
+
+
 def _as_bytes(value: int | bytes) -> bytes:
     if isinstance(value, int):
         raise ValueError("proto: wrong wireType")  # noqa: TRY004 - all that a body can do wrong is one kind of error here
