@@ -8,11 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tcpshift_helpers.sandbox.apiserver.registry import NAMESPACES, Registry, Target, new_uid, timestamp
+from tcpshift_helpers.sandbox.apiserver.request import WriteOptions
 from tcpshift_helpers.sandbox.apiserver.store import Key
 
 if TYPE_CHECKING:
     from tcpshift_helpers.sandbox.apiserver.catalog import Catalog
 
+_ITSELF = WriteOptions(field_manager="kube-apiserver")
 _SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 _SLICES = "endpointslices.discovery.k8s.io"
 
@@ -28,13 +30,15 @@ def bootstrap(registry: Registry, catalog: Catalog, address: str, port: int) -> 
     """
     for name in _SYSTEM_NAMESPACES:
         if registry.store.get(Key(NAMESPACES, "", name)) is None:
-            registry.create(Target(catalog.by_group_resource(NAMESPACES), "v1"), _object("v1", "Namespace", name))
+            registry.create(
+                Target(catalog.by_group_resource(NAMESPACES), "v1"), _object("v1", "Namespace", name), _ITSELF
+            )
     if registry.store.get(Key("services", "default", "kubernetes")) is None:
         service = _object("v1", "Service", "kubernetes")
         service["metadata"]["labels"] = {"component": "apiserver", "provider": "kubernetes"}
         https = {"name": "https", "port": 443, "protocol": "TCP", "targetPort": port}
         service["spec"] = {"type": "ClusterIP", "sessionAffinity": "None", "ports": [https]}
-        registry.create(Target(catalog.by_group_resource("services"), "v1", "default"), service)
+        registry.create(Target(catalog.by_group_resource("services"), "v1", "default"), service, _ITSELF)
     _endpoint_slice(registry, address, port)
 
 

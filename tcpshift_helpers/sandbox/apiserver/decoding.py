@@ -78,6 +78,30 @@ def decode_patch(body: bytes, content_type: str) -> tuple[Any, list[str]]:
         raise bad_request(f"{prefix}{error}") from None
 
 
+def decode_config(body: bytes) -> tuple[dict[str, Any], list[str]]:
+    """Decode what a server-side apply applies: YAML, of which JSON is a part.
+
+    Returns:
+        The object, and one sentence per key that is there twice.
+
+    Raises:
+        StatusError: 400 when it is neither, or no object.
+    """
+    try:
+        obj, duplicates = _load_json(body)  # what kubectl sends, and read much faster
+    except ValueError:
+        duplicates = ["not read"]
+    if duplicates:
+        try:
+            obj, duplicates = _load_yaml(body)
+        except ValueError as error:
+            raise bad_request(f"error decoding YAML: error converting YAML to JSON: {error}") from None
+    if obj is not None and not isinstance(obj, dict):
+        why = f"json: cannot unmarshal {json_type(obj)} into Go value of type map[string]interface {{}}"
+        raise bad_request(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {why}")
+    return obj or {}, [line.strip() for text in duplicates for line in text.splitlines()[1:]]
+
+
 def _summary(body: bytes) -> str:
     if not body:
         return "<empty>"

@@ -34,6 +34,16 @@ def apply_defaults(resource_type: ResourceType, obj: Object) -> Object:
     return obj
 
 
+def admit(resource_type: ResourceType, obj: Object) -> Object:
+    """What the admission plug-ins Priority and DefaultTolerationSeconds, which are always on, add to a defaulted object.
+
+    It comes after the fields' managers are noted, so nobody manages what is added here.
+    """
+    if (resource_type.group, resource_type.kind) == ("", "Pod"):
+        _admit(obj["spec"])
+    return obj
+
+
 def _without_null_fields(value: Any) -> Any:
     """A custom resource's fields that are null are dropped; elements of lists are kept, to be refused."""
     if isinstance(value, dict):
@@ -89,11 +99,9 @@ def _pod(pod: Object) -> None:
         if spec.get("hostNetwork"):
             for port in _objects(container, "ports"):
                 _fill(port, hostPort=port.get("containerPort"))
-    _admit(spec)
 
 
 def _admit(spec: Object) -> None:
-    """What the admission plug-ins Priority and DefaultTolerationSeconds add, enabled by default."""
     _fill(spec, priority=0, preemptionPolicy="PreemptLowerPriority")
     tolerations = spec.setdefault("tolerations", [])
     for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):

@@ -17,7 +17,7 @@ from aiohttp import web
 from tcpshift_helpers.sandbox.apiserver import subresources
 from tcpshift_helpers.sandbox.apiserver.deletion import delete, success
 from tcpshift_helpers.sandbox.apiserver.listing import check_version, page, predicate
-from tcpshift_helpers.sandbox.apiserver.patching import Patch
+from tcpshift_helpers.sandbox.apiserver.patching import Patch, is_apply, read_config
 from tcpshift_helpers.sandbox.apiserver.pod_streams import CONNECTED
 from tcpshift_helpers.sandbox.apiserver.registry import Registry, Target
 from tcpshift_helpers.sandbox.apiserver.representation import Representation, negotiate
@@ -59,8 +59,11 @@ class Call:
         return self.request.query
 
     def write_options(self, kind: str) -> WriteOptions:
-        """`dryRun` and `fieldValidation`."""
-        return write_options(kind, self.query, self.request.query.getall("dryRun", []))
+        """What the query says about a write."""
+        headers = self.request.headers
+        apply = kind == "PatchOptions" and is_apply(headers.get("Content-Type", ""))
+        dry_run = self.request.query.getall("dryRun", [])
+        return write_options(kind, self.query, dry_run, headers.get("User-Agent", ""), apply=apply)
 
 
 def json_response(body: Object, status: int = 200, warnings: Sequence[str] = ()) -> web.Response:
@@ -222,6 +225,8 @@ class ResourceHandler:
         options = call.write_options("PatchOptions")
         target = call.target
         content_type = call.request.headers.get("Content-Type", "")
+        if is_apply(content_type):
+            return await self._apply(call, options)
         patch = Patch.parse(await call.request.read(), content_type, target.resource)
         if target.subresource == _SCALE:
             scale = subresources.update_scale(self._registry, target, patch.apply_plain, options, conditional=True)
@@ -236,6 +241,25 @@ class ResourceHandler:
         with _told_even_if_refused(warnings):
             stored, _ = self._registry.update(target, patched, options, conditional=True)
         return json_response(call.representation.object(stored), 200, warnings)
+
+    async def _apply(self, call: Call, options: WriteOptions) -> web.Response:
+        target = call.target
+        scale = target.subresource == _SCALE
+        expected = (
+            ("autoscaling/v1", "Scale")
+            if scale
+            else (target.resource.api_version(target.version), target.resource.kind)
+        )
+        config, warnings = read_config(await call.request.read(), expected, options.field_validation)
+        if scale:
+            return json_response(subresources.apply_scale(self._registry, target, config, options), 200, warnings)
+
+        def decoded(obj: Object) -> Object:
+            return self._codec.judge(obj, target.resource, target.version, "Ignore")[0]
+
+        with _told_even_if_refused(warnings):
+            stored, created = self._registry.apply(target, config, decoded, options)
+        return json_response(call.representation.object(stored), 201 if created else 200, warnings)
 
     async def _delete(self, call: Call) -> web.Response:
         options = delete_options(await self._delete_body(call), call.query, call.request.query.getall("dryRun", []))

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from tcpshift_helpers.sandbox.apiserver import patch as algorithms
 from tcpshift_helpers.sandbox.apiserver.codec import patched_is_invalid
-from tcpshift_helpers.sandbox.apiserver.decoding import JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, decode_patch
+from tcpshift_helpers.sandbox.apiserver.decoding import (
+    JSON_PATCH,
+    MERGE_PATCH,
+    STRATEGIC_MERGE_PATCH,
+    decode_config,
+    decode_patch,
+)
 from tcpshift_helpers.sandbox.apiserver.status import StatusError, bad_request
 from tcpshift_helpers.sandbox.apiserver.strategy import is_custom
 
@@ -93,6 +99,38 @@ class Patch:
                 )
 
 
+def is_apply(content_type: str) -> bool:
+    """Whether a patch is a server-side apply."""
+    return content_type.partition(";")[0].strip() == APPLY_PATCH
+
+
+def read_config(body: bytes, expected: tuple[str, str], field_validation: str) -> tuple[Object, list[str]]:
+    """Read what is applied.
+
+    Args:
+        body: YAML or JSON.
+        expected: API version and kind it has to have.
+        field_validation: what to do about keys that are there twice.
+
+    Returns:
+        The object, and warnings for the client.
+
+    Raises:
+        StatusError: 400.
+    """
+    config, duplicates = decode_config(body)
+    api_version, kind = config.get("apiVersion") or "", config.get("kind") or ""
+    if (api_version, kind) != expected:
+        group, _, version = str(api_version).rpartition("/")
+        raise bad_request(f"invalid object type: {group}/{version}, Kind={kind}")
+    if duplicates and field_validation == "Strict":
+        listed = "\n".join(f"  {sentence}" for sentence in duplicates)
+        raise bad_request(
+            f"error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n{listed}"
+        )
+    return config, duplicates if field_validation == "Warn" else []
+
+
 def _check_media_type(media_type: str, resource: ResourceType) -> None:
     known = (
         (JSON_PATCH, MERGE_PATCH, APPLY_PATCH)
@@ -104,12 +142,6 @@ def _check_media_type(media_type: str, resource: ResourceType) -> None:
             APPLY_PATCH,
         )
     )
-    if media_type == APPLY_PATCH:
-        message = (
-            "server-side apply is not implemented by this API server (it is the sandbox's); "
-            "use kubectl apply without --server-side"
-        )
-        raise StatusError(415, "UnsupportedMediaType", message)
     if media_type in known:
         return
     if media_type == STRATEGIC_MERGE_PATCH:

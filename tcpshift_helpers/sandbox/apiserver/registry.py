@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from tcpshift_helpers.sandbox.apiserver import admission as admission_chain
 from tcpshift_helpers.sandbox.apiserver import service_addresses
-from tcpshift_helpers.sandbox.apiserver.defaults import apply_defaults
+from tcpshift_helpers.sandbox.apiserver.defaults import admit, apply_defaults
 from tcpshift_helpers.sandbox.apiserver.field_errors import FieldError, invalid
+from tcpshift_helpers.sandbox.apiserver.field_manager import FieldManager, Write
+from tcpshift_helpers.sandbox.apiserver.go_structs import empty_object
+from tcpshift_helpers.sandbox.apiserver.request import WriteOptions
 from tcpshift_helpers.sandbox.apiserver.status import (
     StatusError,
     already_exists,
@@ -35,7 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from tcpshift_helpers.sandbox.apiserver.admission import Admission
-    from tcpshift_helpers.sandbox.apiserver.request import WriteOptions
     from tcpshift_helpers.sandbox.apiserver.resources import ResourceType
 
 Object = dict[str, Any]
@@ -96,11 +98,19 @@ class Registry:
 
     Attributes:
         store: where they are kept.
+        field_manager: keeps who owns which fields.
     """
 
-    def __init__(self, store: Store, cluster_ips: Sequence[str], admission: Sequence[Admission] = ()) -> None:
-        """Serve `store`; Services get their addresses from `cluster_ips`, writes pass `admission`."""
+    def __init__(
+        self,
+        store: Store,
+        cluster_ips: Sequence[str],
+        field_manager: FieldManager,
+        admission: Sequence[Admission] = (),
+    ) -> None:
+        """Serve `store`; Services get their addresses from `cluster_ips`, writes pass `field_manager` and `admission`."""
         self.store = store
+        self.field_manager = field_manager
         self._cluster_ips = tuple(cluster_ips)
         self._admission = tuple(admission)
         self._strategies: dict[str, Strategy] = {}
@@ -133,26 +143,32 @@ class Registry:
         Args:
             target: kind, version and namespace.
             obj: decoded object without unknown fields; it is changed.
-            options: dry run.
+            options: dry run, and who writes.
 
         Raises:
             StatusError: 400, 403, 404, 409, 422 or 500, with the real server's words.
         """
-        resource, strategy = target.resource, self.strategy(target.resource)
         metadata = obj["metadata"] = obj.get("metadata") or {}
         if metadata.get("resourceVersion"):
             raise internal_error("resourceVersion should not be set on objects to be created")
         self._check_names(target, metadata)
+        _forget_system_metadata(metadata)
+        obj = apply_defaults(target.resource, obj)
+        obj = self.field_manager.updated({}, obj, self.write_of(target, options), self._empty(target))
+        return self._create(target, obj, options)
+
+    def _create(self, target: Target, obj: Object, options: WriteOptions | None) -> Object:
+        """Store a new object whose managers are counted."""
+        resource, strategy = target.resource, self.strategy(target.resource)
+        metadata = obj["metadata"]
         if not metadata.get("name") and metadata.get("generateName"):
             metadata["name"] = _generated_name(metadata["generateName"])
         target = replace(target, name=metadata.get("name", ""))
         labels = self._labels_of_open_namespace(target)
         obj = admission_chain.mutate(self._admission, "CREATE", resource, obj, labels)
-        obj = _in_order(apply_defaults(resource, obj))
+        obj = admit(resource, _in_order(apply_defaults(resource, obj)))
         metadata = obj["metadata"]
-        for field in (*_SYSTEM_METADATA, "selfLink", "managedFields"):
-            if field != "generation":  # kept by the real server for kinds that do not count it
-                metadata.pop(field, None)
+        _forget_system_metadata(metadata)
         metadata["uid"], metadata["creationTimestamp"] = new_uid(), timestamp()
         strategy.prepare_for_create(obj)
         self._refuse(resource, metadata.get("name", ""), validate_create(resource, obj))
@@ -171,14 +187,16 @@ class Registry:
         options: WriteOptions | None = None,
         *,
         conditional: bool = False,
+        managed: bool = False,
     ) -> tuple[Object, bool]:
         """Change an object, or create it where the kind allows that.
 
         Args:
             target: the object, maybe with a subresource.
             make: from the stored object (in its storage version) to the wished one, decoded.
-            options: dry run.
+            options: dry run, and who writes.
             conditional: the wished object came from a patch, so a missing version is no mistake.
+            managed: `make` has counted the managers already.
 
         Returns:
             The object as stored, and whether it was created.
@@ -186,19 +204,83 @@ class Registry:
         Raises:
             StatusError: as `create`; 409 when the object changed since `metadata.resourceVersion`.
         """
-        resource, strategy = target.resource, self.strategy(target.resource)
         old = self.store.get(target.key)
         if old is None:
+            strategy = self.strategy(target.resource)
             if not strategy.create_on_update or target.subresource or conditional:
                 raise target.not_found()
             return self.create(target, make({}), options), True
         obj = make(old)
         obj["metadata"] = obj.get("metadata") or {}
         self._check_names(target, obj["metadata"])
+        if not managed:
+            obj = apply_defaults(target.resource, obj)
+            obj = self.field_manager.updated(old, obj, self.write_of(target, options))
+        return self._update(target, obj, old, options, conditional=conditional), False
+
+    def apply(
+        self,
+        target: Target,
+        config: Object,
+        decode: Callable[[Object], Object],
+        options: WriteOptions,
+    ) -> tuple[Object, bool]:
+        """Server-side apply: give an object the fields that are applied, create it if it is not there.
+
+        Args:
+            target: the object, maybe with a subresource.
+            config: what is applied, in the version of `target`.
+            decode: from an object in that version to one of the storage version.
+            options: dry run, who applies, and whether by force.
+
+        Returns:
+            The object as stored, and whether it was created.
+
+        Raises:
+            StatusError: as `update`; 409 when others own what is applied.
+        """
+        old = self.store.get(target.key)
+        if old is None and target.subresource:
+            raise target.not_found()
+        api_version = target.resource.api_version(target.version)
+        live = {**old, "apiVersion": api_version} if old else {}
+        write = self.write_of(target, options)
+        obj = self.field_manager.applied(live, config, write, force=options.force, empty=self._empty(target))
+        obj = decode(obj)
+        metadata = obj["metadata"] = dict(obj.get("metadata") or {})
+        if old is None and metadata.get("uid"):
+            uid = metadata["uid"]
+            raise target.conflict(
+                f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+            )
+        if not metadata.get("name"):
+            raise bad_request(
+                f"the name of the object ({target.name} based on URL) was undeterminable: name must be provided"
+            )
+        self._check_names(target, metadata)
+        if old is not None:
+            return self._update(target, obj, old, options, conditional=True), False
+        metadata.pop("resourceVersion", None)
+        return self._create(target, obj, options), True
+
+    def write_of(self, target: Target, options: WriteOptions | None) -> Write:
+        """Who writes what, as the managers of fields are counted."""
+        resource, manager = target.resource, options.field_manager if options else ""
+        ignored = self.strategy(resource).reset_fields(target.subresource)
+        return Write(resource.group, target.version, resource.kind, manager, target.subresource, ignored, timestamp())
+
+    def _empty(self, target: Target) -> Object:
+        return empty_object(target.resource.api_version(target.version), target.resource.kind)
+
+    def _update(
+        self, target: Target, obj: Object, old: Object, options: WriteOptions | None, *, conditional: bool
+    ) -> Object:
+        """Store a changed object whose managers are counted."""
+        resource, strategy = target.resource, self.strategy(target.resource)
         self._check_version(target, obj, old, conditional=conditional)
         if not target.subresource:
             obj = admission_chain.mutate(self._admission, "UPDATE", resource, obj, self._labels(target.namespace))
-        obj = _in_order(apply_defaults(resource, obj))
+        obj = admit(resource, _in_order(apply_defaults(resource, obj)))
         self._refuse(resource, target.name, _changed_identity(obj, old))
         _keep_system_metadata(obj, old)
         if target.subresource == "status":
@@ -210,7 +292,7 @@ class Registry:
         self._refuse(resource, target.name, validate_update(resource, obj, old))
         self._allocate(target, obj)
         admission_chain.validate(self._admission, "UPDATE", resource, obj, old)
-        return self.save(target, obj, old, options), False
+        return self.save(target, obj, old, options)
 
     def save(self, target: Target, obj: Object, old: Object, options: WriteOptions | None = None) -> Object:
         """Write a changed object; remove it if it only waited for its last finalizer; write nothing if nothing changed."""
@@ -313,10 +395,15 @@ def _changed_identity(obj: Object, old: Object) -> list[FieldError]:
     return errors * 2  # The real server checks metadata twice, and lists both findings as causes.
 
 
+def _forget_system_metadata(metadata: Object) -> None:
+    for field in (*_SYSTEM_METADATA, "selfLink"):
+        if field != "generation":  # kept by the real server for kinds that do not count it
+            metadata.pop(field, None)
+
+
 def _keep_system_metadata(obj: Object, old: Object) -> None:
     metadata, known = obj["metadata"], old["metadata"]
     metadata.pop("selfLink", None)
-    metadata.pop("managedFields", None)
     for field in _SYSTEM_METADATA:
         if field in known:
             metadata[field] = known[field]

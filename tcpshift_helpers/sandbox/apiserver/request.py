@@ -10,12 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tcpshift_helpers.sandbox.apiserver.go_values import quoted
 from tcpshift_helpers.sandbox.apiserver.status import StatusError, invalid_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True", ""})
+_MANAGER_BYTES = 128
 _PROPAGATION = ("Foreground", "Background", "Orphan")
 
 
@@ -86,23 +88,37 @@ def integer(text: str | None) -> int | None:
 
 @dataclass(frozen=True)
 class WriteOptions:
-    """`CreateOptions`, `UpdateOptions` and `PatchOptions` have these in common."""
+    """`CreateOptions`, `UpdateOptions` and `PatchOptions`.
+
+    Attributes:
+        dry_run: say what would happen, do nothing.
+        field_validation: what to do about unknown fields.
+        field_manager: who makes the change.
+        force: an apply takes over what others own.
+    """
 
     dry_run: bool = False
     field_validation: str = "Warn"
+    field_manager: str = ""
+    force: bool = False
 
 
-def write_options(kind: str, query: Mapping[str, str], dry_run: Sequence[str]) -> WriteOptions:
-    """Read `dryRun` and `fieldValidation`.
+def write_options(
+    kind: str, query: Mapping[str, str], dry_run: Sequence[str], user_agent: str = "", *, apply: bool = False
+) -> WriteOptions:
+    """Read `dryRun`, `fieldValidation`, `fieldManager` and `force`.
 
     Args:
         kind: `CreateOptions`, `UpdateOptions` or `PatchOptions`, for the message.
         query: query parameters.
         dry_run: all values of `dryRun`.
+        user_agent: names the manager of a client that does not say.
+        apply: it is a server-side apply, which has to say.
 
     Raises:
         StatusError: 422, a value is not supported.
     """
+    manager = _field_manager(kind, query, apply=apply)
     validation = query.get("fieldValidation", "")
     if validation not in ("", "Ignore", "Strict", "Warn"):
         supported = '"", "Ignore", "Strict", "Warn"'
@@ -112,7 +128,34 @@ def write_options(kind: str, query: Mapping[str, str], dry_run: Sequence[str]) -
             "FieldValueNotSupported",
             f'Unsupported value: "{validation}": supported values: {supported}',
         )
-    return WriteOptions(_dry_run(kind, dry_run), validation or "Warn")
+    dry = _dry_run(kind, dry_run)
+    return WriteOptions(dry, validation or "Warn", manager or _manager_of(user_agent), truthy(query.get("force")))
+
+
+def _field_manager(kind: str, query: Mapping[str, str], *, apply: bool) -> str:
+    manager = query.get("fieldManager", "")
+    if apply and not manager:
+        message = "Required value: is required for apply patch"
+        raise invalid_options(kind, "fieldManager", "FieldValueRequired", message)
+    if not apply and "force" in query and kind == "PatchOptions":
+        message = "Forbidden: may not be specified for non-apply patch"
+        raise invalid_options(kind, "force", "FieldValueForbidden", message)
+    if len(manager.encode()) > _MANAGER_BYTES:
+        message = f"Too long: may not be more than {_MANAGER_BYTES} bytes"
+        raise invalid_options(kind, "fieldManager", "FieldValueTooLong", message)
+    for character in manager:
+        if not character.isprintable():
+            at = len(manager[: manager.index(character)].encode())
+            problem = f"invalid character U+{ord(character):04X} (at position {at})"
+            message = f"Invalid value: {quoted(manager)}: {problem}"
+            raise invalid_options(kind, "fieldManager", "FieldValueInvalid", message)
+    return manager
+
+
+def _manager_of(user_agent: str) -> str:
+    """What stands before the first slash, as far as it is printable and short enough."""
+    name = "".join(filter(str.isprintable, user_agent.partition("/")[0]))
+    return name.encode()[:_MANAGER_BYTES].decode(errors="ignore")
 
 
 def _dry_run(kind: str, values: Sequence[str]) -> bool:

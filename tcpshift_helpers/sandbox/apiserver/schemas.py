@@ -38,6 +38,7 @@ class Schemas:
         """Hold `definitions`, by their full names such as `io.k8s.api.core.v1.Pod`, and custom kinds of `catalog`."""
         self.definitions = definitions
         self._catalog = catalog or Catalog()
+        self._completed: dict[tuple[str, str, str], tuple[CustomVersion, Schema]] = {}
         self._names = {
             (kind["group"], kind["version"], kind["kind"]): name
             for name, schema in definitions.items()
@@ -61,7 +62,11 @@ class Schemas:
         """A kind's schema, or None if there is none."""
         custom = self._custom(group, version, kind)
         if custom:
-            return _complete(custom.schema, group, version, kind)
+            known = self._completed.get((group, version, kind))
+            if known is None or known[0] is not custom:
+                known = custom, _complete(custom.schema, group, version, kind)
+                self._completed[group, version, kind] = known
+            return known[1]
         name = self._names.get((group, version, kind))
         return None if name is None else self.definitions[name]
 

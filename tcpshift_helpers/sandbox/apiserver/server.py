@@ -26,8 +26,10 @@ from tcpshift_helpers.sandbox.apiserver.catalog import Catalog
 from tcpshift_helpers.sandbox.apiserver.codec import Codec
 from tcpshift_helpers.sandbox.apiserver.definitions import resource_type
 from tcpshift_helpers.sandbox.apiserver.documents import Documents
+from tcpshift_helpers.sandbox.apiserver.field_manager import FieldManager
 from tcpshift_helpers.sandbox.apiserver.handlers import ResourceHandler, json_response
 from tcpshift_helpers.sandbox.apiserver.istio_schemas import definitions
+from tcpshift_helpers.sandbox.apiserver.merge_types import MergeTypes
 from tcpshift_helpers.sandbox.apiserver.registry import Registry
 from tcpshift_helpers.sandbox.apiserver.request import parse_path
 from tcpshift_helpers.sandbox.apiserver.schemas import Schemas
@@ -104,7 +106,7 @@ async def serve(home: Home, admission: Sequence[Admission] = ()) -> AsyncIterato
 def _application(home: Home, store: Store, subnet: Subnet, admission: Sequence[Admission]) -> web.Application:
     catalog = Catalog(map(resource_type, definitions()))
     schemas = Schemas.load(home.cache, catalog)
-    registry = Registry(store, tuple(subnet.cluster_ips()), admission)
+    registry = Registry(store, tuple(subnet.cluster_ips()), FieldManager(MergeTypes(schemas)), admission)
     bootstrap(registry, catalog, subnet.api_server, API_PORT)
     token = home.token.read_text(encoding="utf-8").strip()
     kubelet_tls = ssl.create_default_context(cafile=home.pki / "ca.crt")

@@ -13,9 +13,12 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tcpshift_helpers.sandbox.apiserver import field_sets, managers
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tcpshift_helpers.sandbox.apiserver.field_sets import FieldSet
     from tcpshift_helpers.sandbox.apiserver.resources import ResourceType
 
 Object = dict[str, Any]
@@ -29,15 +32,19 @@ _ORPHAN_WARNING = (
     "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them "
     "or set propagationPolicy=Orphan to suppress this warning"
 )
+_SPEC, _STATUS, _LABELS = field_sets.of(("spec",)), field_sets.of(("status",)), field_sets.of(("metadata", "labels"))
+_POD_METADATA = field_sets.of(("metadata", "deletionTimestamp"), ("metadata", "ownerReferences"))
 
 
 def same(left: Object, right: Object) -> bool:
-    """Whether two objects differ in nothing but `metadata.resourceVersion`."""
+    """Whether two objects differ in nothing but `metadata.resourceVersion` and the times of `metadata.managedFields`."""
     return _without_version(left) == _without_version(right)
 
 
 def _without_version(obj: Object) -> Object:
-    metadata = {key: value for key, value in obj["metadata"].items() if key not in ("resourceVersion", "managedFields")}
+    metadata = {key: value for key, value in obj["metadata"].items() if key != "resourceVersion"}
+    if "managedFields" in metadata:
+        metadata["managedFields"] = managers.without_times(metadata["managedFields"])
     return {**obj, "metadata": metadata}
 
 
@@ -91,6 +98,12 @@ class Strategy:
     def keep_metadata_on_status_update(self, obj: Object, old: Object) -> None:
         """Which metadata the status subresource may not change; nothing by default."""
 
+    def reset_fields(self, subresource: str) -> FieldSet:
+        """Fields that a write through this subresource does not change, so that it never comes to own them."""
+        if subresource == "status":
+            return _SPEC
+        return _STATUS if "status" in self.resource.subresources else {}
+
     def is_complete(self, obj: Object) -> bool:
         """Whether nothing holds back the removal of an object that is being deleted."""
         metadata = obj["metadata"]
@@ -123,13 +136,18 @@ class DeploymentStrategy(Strategy):
         """Keep the labels."""
         _keep(obj["metadata"], old["metadata"], "labels")
 
+    def reset_fields(self, subresource: str) -> FieldSet:
+        """The labels belong to the main resource."""
+        fields = super().reset_fields(subresource)
+        return field_sets.union(fields, _LABELS) if subresource == "status" else fields
+
 
 class CustomResourceStrategy(Strategy):
     """Kinds of custom resource definitions: the status subresource changes no metadata, and updates name the version they change."""
 
     def keep_metadata_on_status_update(self, obj: Object, old: Object) -> None:
-        """Keep all metadata."""
-        obj["metadata"] = dict(old["metadata"])
+        """Keep all metadata but for who manages which fields."""
+        obj["metadata"] = managers.stated(old["metadata"], obj["metadata"].get("managedFields"))
 
 
 class EndpointSliceStrategy(Strategy):
@@ -213,6 +231,11 @@ class PodStrategy(Strategy):
         if status.get("podIP"):
             others = [entry for entry in status.get("podIPs") or [] if entry.get("ip") != status["podIP"]]
             status["podIPs"] = [{"ip": status["podIP"]}, *others[1:]]
+
+    def reset_fields(self, subresource: str) -> FieldSet:
+        """Owners and the time of deletion belong to the main resource."""
+        fields = super().reset_fields(subresource)
+        return field_sets.union(fields, _POD_METADATA) if subresource == "status" else fields
 
     def grace_seconds(self, obj: Object, asked: int | None) -> int | None:
         """As asked, else the pod's own; none for a pod that does not run."""

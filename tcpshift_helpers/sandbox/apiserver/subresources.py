@@ -7,8 +7,10 @@ Source: kubernetes pkg/registry/apps/deployment/storage, pkg/registry/core/{pod,
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from tcpshift_helpers.sandbox.apiserver import managers, scale_managers
 from tcpshift_helpers.sandbox.apiserver.deletion import delete
 from tcpshift_helpers.sandbox.apiserver.registry import Registry, Target, timestamp
 from tcpshift_helpers.sandbox.apiserver.request import DeleteOptions, WriteOptions, delete_options
@@ -17,6 +19,8 @@ from tcpshift_helpers.sandbox.apiserver.status import StatusError, bad_request, 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tcpshift_helpers.sandbox.apiserver.field_manager import Write
 
 Object = dict[str, Any]
 
@@ -47,16 +51,50 @@ def update_scale(
         registry: where the scaled object lives.
         target: the scaled object.
         make: from the present Scale to the wished one.
-        options: dry run.
+        options: dry run, and who writes.
         conditional: the wished Scale came from a patch.
 
     Raises:
         StatusError: 400, 404, 409 or 422.
     """
 
+    def wished(scale: Object) -> Object:
+        made = make(scale)
+        check_shape("Scale", made)
+        made = {**made, "metadata": made.get("metadata") or {}}
+        return registry.field_manager.updated(scale, made, _scale_write(registry, target, options))
+
+    return _scaled(registry, target, wished, options, conditional=conditional)
+
+
+def apply_scale(registry: Registry, target: Target, config: Object, options: WriteOptions) -> Object:
+    """Server-side apply of the number of replicas.
+
+    Raises:
+        StatusError: 400, 404, 409, 422 or 500.
+    """
+    write = _scale_write(registry, target, options)
+
+    def wished(scale: Object) -> Object:
+        return registry.field_manager.applied(scale, config, write, force=options.force)
+
+    return _scaled(registry, target, wished, options, conditional=True)
+
+
+def _scale_write(registry: Registry, target: Target, options: WriteOptions) -> Write:
+    return replace(registry.write_of(target, options), group="autoscaling", version="v1", kind="Scale")
+
+
+def _scaled(
+    registry: Registry, target: Target, wished: Callable[[Object], Object], options: WriteOptions, *, conditional: bool
+) -> Object:
+    api_version = target.resource.api_version(target.version)
+
     def scaled(obj: Object) -> Object:
-        scale = make(scale_of(obj))
-        check_shape("Scale", scale)
+        entries = obj["metadata"].get("managedFields") or []
+        before = scale_of(obj)
+        before["metadata"] = managers.stated(before["metadata"], scale_managers.of_scale(entries))
+        scale = wished(before)
         metadata, spec = scale.get("metadata") or {}, scale.get("spec") or {}
         name = metadata.get("name") or target.name
         if name != target.name:
@@ -66,10 +104,12 @@ def update_scale(
             raise _invalid_scale(target.name, replicas)
         version = metadata.get("resourceVersion") or obj["metadata"]["resourceVersion"]
         spec = {**(obj.get("spec") or {}), "replicas": replicas}
-        return {**obj, "metadata": {**obj["metadata"], "resourceVersion": version}, "spec": spec}
+        managed = scale_managers.of_scaled(entries, metadata.get("managedFields") or [], api_version)
+        metadata = {**managers.stated(obj["metadata"], managed), "resourceVersion": version}
+        return {**obj, "metadata": metadata, "spec": spec}
 
     main = Target(target.resource, target.version, target.namespace, target.name)
-    obj, _ = registry.update(main, scaled, options, conditional=conditional)
+    obj, _ = registry.update(main, scaled, options, conditional=conditional, managed=True)
     return scale_of(obj)
 
 
@@ -115,8 +155,10 @@ def finalize(registry: Registry, target: Target, make: Callable[[Object], Object
             "the object has been modified; please apply your changes to the latest version and try again"
         )
     obj = registry.get(target)
+    wished = registry.field_manager.updated(old, wished, registry.write_of(target, options))
     finalizers = (wished.get("spec") or {}).get("finalizers")
     obj["spec"] = {"finalizers": finalizers} if finalizers else {}
+    obj["metadata"] = managers.stated(obj["metadata"], wished["metadata"].get("managedFields"))
     return registry.save(target, obj, old, options)
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tcpshift_helpers.sandbox.apiserver.deletion import delete
+from tcpshift_helpers.sandbox.apiserver.field_manager import FieldManager
+from tcpshift_helpers.sandbox.apiserver.merge_types import MergeTypes
 from tcpshift_helpers.sandbox.apiserver.registry import Registry, Target
 from tcpshift_helpers.sandbox.apiserver.request import DeleteOptions
 from tcpshift_helpers.sandbox.apiserver.resources import BUILT_IN
+from tcpshift_helpers.sandbox.apiserver.schemas import Schemas
 from tcpshift_helpers.sandbox.apiserver.status import StatusError
 from tcpshift_helpers.sandbox.apiserver.store import Store
 
@@ -17,7 +20,7 @@ KINDS = {resource.plural: resource for resource in BUILT_IN}
 @pytest.fixture
 def registry(tmp_path):
     store = Store(tmp_path / "state.db")
-    made = Registry(store, ["127.0.0.200"])
+    made = Registry(store, ["127.0.0.200"], FieldManager(MergeTypes(Schemas.load(tmp_path))))
     made.create(Target(KINDS["namespaces"], "v1"), {"metadata": {"name": "n"}})
     yield made
     store.close()

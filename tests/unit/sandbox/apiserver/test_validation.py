@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from tcpshift_helpers.sandbox.apiserver import custom_resources, validation
 from tcpshift_helpers.sandbox.apiserver.catalog import Catalog
-from tcpshift_helpers.sandbox.apiserver.defaults import apply_defaults
+from tcpshift_helpers.sandbox.apiserver.defaults import admit, apply_defaults
 from tcpshift_helpers.sandbox.apiserver.definitions import resource_type
 from tcpshift_helpers.sandbox.apiserver.istio_schemas import definitions
+from tcpshift_helpers.sandbox.apiserver.resources import ResourceType
 from tcpshift_helpers.sandbox.apiserver.schemas import Schema, Schemas
 from tcpshift_helpers.sandbox.apiserver.status import StatusError
 from tcpshift_helpers.sandbox.apiserver.table import table
@@ -80,8 +81,8 @@ def test_an_object_of_any_shape_is_accepted_or_refused_and_never_a_crash(
         assert (error.code, error.reason) == (400, "BadRequest")
         return
     assert unknown == []
-    full = apply_defaults(resource, without_nulls(obj) if not resource.group.endswith("istio.io") else obj)
-    assert apply_defaults(resource, full) == full
+    full = with_defaults(resource, without_nulls(obj) if not resource.group.endswith("istio.io") else obj)
+    assert with_defaults(resource, full) == full
     objections = validation.validate_create(resource, full)
     assert obj == before
     if objections:
@@ -105,8 +106,12 @@ def without_nulls(value: Any) -> Any:
     return [without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
+def with_defaults(resource: ResourceType, obj: dict[str, Any]) -> dict[str, Any]:
+    return admit(resource, apply_defaults(resource, obj))
+
+
 def stored(kind: str, **parts: Any) -> dict[str, Any]:
-    return apply_defaults(KINDS[kind], {"metadata": {"name": "x", "uid": "u", "namespace": "default"}, **parts})
+    return with_defaults(KINDS[kind], {"metadata": {"name": "x", "uid": "u", "namespace": "default"}, **parts})
 
 
 def workload() -> dict[str, Any]:
@@ -210,7 +215,7 @@ def changed(obj: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 def test_what_may_change_and_what_may_not(kind: str, path: str, value: Any, objections: list[str]) -> None:
     old = stored(kind, **copy.deepcopy(OLD[kind]))
     assert validation.validate_update(KINDS[kind], old, old) == []
-    new = apply_defaults(KINDS[kind], changed(old, path, value))
+    new = with_defaults(KINDS[kind], changed(old, path, value))
     if kind == "Pod" and path == "spec.tolerations":
         new["spec"]["tolerations"] = value
     assert [str(objection) for objection in validation.validate_update(KINDS[kind], new, old)] == objections
