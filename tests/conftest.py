@@ -127,7 +127,7 @@ class Api:
         self._connection = None
 
 
-def _api(kubeconfig: Path, *, is_peer: bool) -> Api:
+def api_of(kubeconfig: Path, *, is_peer: bool) -> Api:
     config = yaml.safe_load(kubeconfig.read_text())
     cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
     tls = ssl.create_default_context()
@@ -155,7 +155,7 @@ def peer_kubeconfig(request: pytest.FixtureRequest) -> Path | None:
 @pytest.fixture(scope="session")
 def client_of(peer_kubeconfig: Path | None) -> Callable[[Path], Api]:
     """Makes an HTTP client from a kubeconfig."""
-    return lambda kubeconfig: _api(kubeconfig, is_peer=kubeconfig == peer_kubeconfig)
+    return lambda kubeconfig: api_of(kubeconfig, is_peer=kubeconfig == peer_kubeconfig)
 
 
 @pytest.fixture(scope="session")

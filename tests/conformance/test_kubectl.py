@@ -239,3 +239,69 @@ def test_watch(api, core, kubectl):
     timer.join()
     rows = [line.split()[:3] for line in output.splitlines()]
     assert rows[:2] == [["a", "Opaque", "0"], ["a", "Opaque", "1"]]
+
+
+SERVER_SIDE = ("apply", "--server-side", "-f", "-")
+APPLIED = (
+    "service/tcp-echo serverside-applied\n"
+    "deployment.apps/tcp-echo-v1 serverside-applied\n"
+    "virtualservice.networking.istio.io/tcp-echo serverside-applied\n"
+)
+
+
+@pytest.mark.parity("kubectl apply --server-side", "works")
+def test_apply_on_the_server_is_idempotent(kubectl):
+    assert kubectl(*SERVER_SIDE, stdin=MANIFEST) == APPLIED
+    names = ("service/tcp-echo", "virtualservice/tcp-echo")
+    version = ("-o", "jsonpath={.items[*].metadata.resourceVersion}")
+    before = kubectl("get", *names, *version)
+    assert kubectl(*SERVER_SIDE, stdin=MANIFEST) == APPLIED
+    assert kubectl("get", *names, *version) == before
+    managers = kubectl("get", *names, "-o", "jsonpath={.items[*].metadata.managedFields[*]['manager', 'operation']}")
+    assert managers == "kubectl kubectl Apply Apply"
+
+
+@pytest.mark.parity("kubectl apply --server-side: conflicts, --force-conflicts, --field-manager", "works")
+def test_apply_on_the_server_refuses_what_others_manage(kubectl):
+    kubectl(*SERVER_SIDE, stdin=MANIFEST)
+    changed = MANIFEST.replace("weight: 100", "weight: 80")
+    other = (*SERVER_SIDE, "--field-manager", "other")
+    refused = kubectl(*other, stdin=changed, code=1)
+    assert 'error: Apply failed with 1 conflict: conflict with "kubectl": .spec.tcp\n' in refused
+    assert "* If you intend to manage all of these fields, please re-run the apply\n" in refused
+    assert kubectl(*other, "--force-conflicts", stdin=changed) == APPLIED
+    weight = ("get", "vs", "tcp-echo", "-o", "jsonpath={.spec.tcp[0].route[0].weight}")
+    assert kubectl(*weight) == "80"
+    assert "virtualservice.networking.istio.io/tcp-echo serverside-applied (server dry run)" in kubectl(
+        *other, "--dry-run=server", "--force-conflicts", stdin=MANIFEST
+    )
+    assert kubectl(*weight) == "80"
+
+
+@pytest.mark.parity("kubectl apply --server-side after kubectl apply", "works")
+def test_apply_goes_over_to_the_server(kubectl, applied):
+    entries = ("get", "service", "tcp-echo", "-o", "jsonpath={.metadata.managedFields[*]['manager', 'operation']}")
+    assert kubectl(*entries) == "kubectl-client-side-apply Update"
+    without = MANIFEST.replace("  - {name: tcp-other, port: 9001}\n", "").replace("weight: 100", "weight: 80")
+    assert kubectl(*SERVER_SIDE, stdin=without) == APPLIED
+    assert sorted(kubectl(*entries).split()) == ["Apply", "Apply", "kubectl", "kubectl-last-applied"]
+    assert kubectl("get", "service", "tcp-echo", "-o", "jsonpath={.spec.ports[*].name}") == "tcp"
+    last = kubectl("apply", "view-last-applied", "service", "tcp-echo", "-o", "json")
+    assert [port["name"] for port in json.loads(last)["spec"]["ports"]] == ["tcp"]
+
+
+@pytest.mark.parity("kubectl diff --server-side", "works")
+def test_diff_of_an_apply_on_the_server(kubectl):
+    kubectl(*SERVER_SIDE, stdin=MANIFEST)
+    diff = ("diff", "--server-side", "-f", "-")
+    assert kubectl(*diff, stdin=MANIFEST) == ""
+    output = kubectl(*diff, stdin=MANIFEST.replace("weight: 100", "weight: 80"), code=1)
+    assert "-      weight: 100\n+      weight: 80\n" in output
+
+
+@pytest.mark.parity("kubectl get --show-managed-fields", "works")
+def test_managers_are_shown_on_demand(kubectl, applied):
+    assert "managedFields" not in kubectl("get", "vs", "tcp-echo", "-o", "yaml")
+    assert "manager: kubectl-client-side-apply" in kubectl(
+        "get", "vs", "tcp-echo", "-o", "yaml", "--show-managed-fields"
+    )

@@ -19,7 +19,6 @@ from tcpshift_helpers.sandbox.client import (
     CONFIG_MAPS,
     DEPLOYMENTS,
     ENDPOINT_SLICES,
-    JOBS,
     PODS,
     REPLICA_SETS,
     SECRETS,
@@ -43,7 +42,6 @@ ORPHAN = "orphan"
 _WATCHED = {
     "Deployment": DEPLOYMENTS,
     "ReplicaSet": REPLICA_SETS,
-    "Job": JOBS,
     "Pod": PODS,
     "Service": SERVICES,
     "EndpointSlice": ENDPOINT_SLICES,
