@@ -57,7 +57,7 @@ def weights(cluster: Cluster, name: str = "tcp-echo") -> dict[str, int]:
         NotFoundError: no such VirtualService.
         UsageError: it has no TCP route by subset.
     """
-    return weights_of(cluster.read(_virtual_services(cluster), name))
+    return weights_of(_read(cluster, name))
 
 
 def weights_of(virtual_service: Object) -> dict[str, int]:
@@ -91,29 +91,19 @@ def set_weights(cluster: Cluster, name: str, new: Mapping[str, int]) -> None:
         NotFoundError: no such VirtualService.
     """
     _check_weights(new)
-    resource = _virtual_services(cluster)
-    virtual_service = cluster.read(resource, name)
-    route = _first_route(virtual_service)
-    known = {destination["destination"].get("subset"): destination["destination"] for destination in route}
-    missing = [subset for subset in new if subset not in known]
-    if missing:
-        host = route[0]["destination"]["host"]
-        there = _subsets_of(cluster, host)
-        unknown = [subset for subset in missing if subset not in there]
-        if unknown:
-            raise UsageError(
-                f"There is no subset {', '.join(unknown)} of {host}. Subsets there are: {', '.join(there) or 'none'}. "
-                "Add it to the DestinationRule first, or correct the name; nothing was changed."
-            )
-        known |= {subset: {**route[0]["destination"], "subset": subset} for subset in missing}
-    value = [{"destination": known[subset], "weight": weight} for subset, weight in new.items()]
-    patch = [
-        {"op": "replace", "path": f"/spec/tcp/{index}/route", "value": value}
-        for index in range(len(virtual_service["spec"]["tcp"]))
-    ]
+    virtual_service = _read(cluster, name)
+    host = _first_route(virtual_service)[0]["destination"]["host"]
+    patch = []
+    for index, entry in enumerate(virtual_service["spec"]["tcp"]):
+        route = entry.get("route") or []
+        # A route of another port may lead to another service; its weights are not meant.
+        if route and route[0]["destination"]["host"] == host:
+            value = _split(cluster, route, new)
+            patch.append({"op": "replace", "path": f"/spec/tcp/{index}/route", "value": value})
     print(
         f"$ kubectl -n {cluster.namespace} patch virtualservice {name} --type=json -p '{json.dumps(patch, separators=(',', ':'))}'"
     )
+    resource = _virtual_services(cluster)
     cluster.patch(resource, name, patch, content_type=JSON_PATCH)
     print(f"{resource.word}/{name} patched")
 
@@ -229,6 +219,31 @@ def _virtual_services(cluster: Cluster) -> Resource:
         raise ProfileError(
             "This cluster does not know VirtualService: Istio is not installed. See https://istio.io/latest/docs/setup/"
         ) from error
+
+
+def _read(cluster: Cluster, name: str) -> Object:
+    try:
+        return cluster.read(_virtual_services(cluster), name)
+    except NotFoundError as error:
+        advice = 'Apply one first, for instance: kubectl.apply(cluster, "tcp-echo-all-v1.yaml")'
+        raise NotFoundError(error.code, error.reason, error.message, advice) from error
+
+
+def _split(cluster: Cluster, route: list[dict[str, Any]], new: Mapping[str, int]) -> list[dict[str, Any]]:
+    """A route with these weights, to the destinations it had and, where a subset is new in it, to others like them."""
+    first = route[0]["destination"]
+    known = {one["destination"].get("subset"): one["destination"] for one in route}
+    missing = [subset for subset in new if subset not in known]
+    if missing:
+        there = _subsets_of(cluster, first["host"])
+        unknown = [subset for subset in missing if subset not in there]
+        if unknown:
+            raise UsageError(
+                f"There is no subset {', '.join(unknown)} of {first['host']}. Subsets there are: {', '.join(there) or 'none'}. "
+                "Add it to the DestinationRule first, or correct the name; nothing was changed."
+            )
+        known |= {subset: {**first, "subset": subset} for subset in missing}
+    return [{"destination": known[subset], "weight": weight} for subset, weight in new.items()]
 
 
 def _first_route(virtual_service: Object) -> list[dict[str, Any]]:

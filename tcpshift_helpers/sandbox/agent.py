@@ -17,9 +17,11 @@ from tcpshift_helpers.sandbox.client import NAMESPACES, Client, UnreachableError
 from tcpshift_helpers.sandbox.controllers import addons
 from tcpshift_helpers.sandbox.controllers.context import Context
 from tcpshift_helpers.sandbox.controllers.deployment import DeploymentController
+from tcpshift_helpers.sandbox.controllers.endpoints import EndpointsController
 from tcpshift_helpers.sandbox.controllers.endpointslice import EndpointSliceController
 from tcpshift_helpers.sandbox.controllers.events import EventRecorder
 from tcpshift_helpers.sandbox.controllers.garbage import GarbageCollector
+from tcpshift_helpers.sandbox.controllers.job import JobController
 from tcpshift_helpers.sandbox.controllers.namespace import NamespaceController
 from tcpshift_helpers.sandbox.controllers.replicaset import ReplicaSetController
 from tcpshift_helpers.sandbox.controllers.service import ServiceController
@@ -76,7 +78,9 @@ class _Agent:
         controllers = (
             DeploymentController(context),
             ReplicaSetController(context),
+            JobController(context),
             EndpointSliceController(context),
+            EndpointsController(context),
             ServiceController(context, subnet),
             NamespaceController(context, certificate),
             GarbageCollector(context),

@@ -82,6 +82,11 @@ class Home:
         return self.root / "pods"
 
     @property
+    def programs(self) -> Path:
+        """What every container finds first on its PATH."""
+        return self.root / "programs"
+
+    @property
     def hosts(self) -> Path:
         """One hosts file for each namespace: the names its containers resolve."""
         return self.root / "hosts"

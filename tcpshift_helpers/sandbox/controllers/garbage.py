@@ -19,6 +19,7 @@ from tcpshift_helpers.sandbox.client import (
     CONFIG_MAPS,
     DEPLOYMENTS,
     ENDPOINT_SLICES,
+    JOBS,
     PODS,
     REPLICA_SETS,
     SECRETS,
@@ -42,6 +43,7 @@ ORPHAN = "orphan"
 _WATCHED = {
     "Deployment": DEPLOYMENTS,
     "ReplicaSet": REPLICA_SETS,
+    "Job": JOBS,
     "Pod": PODS,
     "Service": SERVICES,
     "EndpointSlice": ENDPOINT_SLICES,

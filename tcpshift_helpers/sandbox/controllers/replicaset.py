@@ -9,7 +9,6 @@ Source: kubernetes 1.34 pkg/controller/replicaset, and ActivePodsWithRanks of pk
 from __future__ import annotations
 
 import asyncio
-import copy
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +28,7 @@ from tcpshift_helpers.sandbox.controllers.pod_conditions import (
     phase,
     seconds_until_available,
 )
+from tcpshift_helpers.sandbox.controllers.pod_template import pod_of
 from tcpshift_helpers.sandbox.controllers.selectors import labels_of, matches, matches_map
 from tcpshift_helpers.sandbox.controllers.timestamps import now, seconds_since
 from tcpshift_helpers.sandbox.controllers.workqueue import WorkQueue
@@ -132,7 +132,7 @@ class ReplicaSetController:
 
     async def _create_pod(self, replica_set: dict[str, Any]) -> None:
         try:
-            pod = await self._context.client.create(PODS, _pod_of(replica_set))
+            pod = await self._context.client.create(PODS, pod_of(replica_set))
         except ApiError as error:
             if "because it is being terminated" not in error.message:
                 self._events.warning(replica_set, "FailedCreate", f"Error creating: {error.message}")
@@ -200,23 +200,6 @@ def _conditions(before: dict[str, Any], failure: Exception | None, surplus: int)
         "message": getattr(failure, "message", str(failure)),
     }
     return [*others, entry]
-
-
-def _pod_of(replica_set: dict[str, Any]) -> dict[str, Any]:
-    template = copy.deepcopy(replica_set["spec"]["template"])
-    metadata = template.get("metadata") or {}
-    kept = {field: metadata[field] for field in ("labels", "annotations", "finalizers") if metadata.get(field)}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {
-            **kept,
-            "generateName": f"{replica_set['metadata']['name']}-",
-            "namespace": replica_set["metadata"]["namespace"],
-            "ownerReferences": [controller_reference(replica_set)],
-        },
-        "spec": template["spec"],
-    }
 
 
 def _least_useful_first(pods: list[dict[str, Any]], related: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ from tcpshift_helpers.sandbox.controllers.pod_conditions import condition, is_fi
 from tcpshift_helpers.sandbox.controllers.selectors import matches_map
 from tcpshift_helpers.sandbox.controllers.timestamps import now
 from tcpshift_helpers.sandbox.controllers.workqueue import WorkQueue
-from tcpshift_helpers.sandbox.node import node_object, processes
+from tcpshift_helpers.sandbox.node import node_object, processes, programs
 from tcpshift_helpers.sandbox.node.addresses import PodAddresses
 from tcpshift_helpers.sandbox.node.pod_worker import PodWorker
 
@@ -74,6 +74,7 @@ class Kubelet:
 
     async def begin(self) -> None:
         """Take over what an earlier agent left, then follow the pods. The pods must have been listed."""
+        programs.install(self.home.programs)
         present = {pod["metadata"]["uid"]: pod for pod in self._pods.objects.values()}
         for uid, pod in present.items():
             address = (pod.get("status") or {}).get("podIP")

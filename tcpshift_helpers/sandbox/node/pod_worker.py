@@ -15,7 +15,7 @@ from tcpshift_helpers.sandbox.controllers.ownership import is_being_deleted
 from tcpshift_helpers.sandbox.controllers.pod_conditions import is_finished
 from tcpshift_helpers.sandbox.controllers.timestamps import now
 from tcpshift_helpers.sandbox.network import ENVOY_ADMIN_PORT, ENVOY_STATUS_PORT, behind_sidecar
-from tcpshift_helpers.sandbox.node import environment, images, processes
+from tcpshift_helpers.sandbox.node import environment, images, processes, programs
 from tcpshift_helpers.sandbox.node import status as pod_status
 from tcpshift_helpers.sandbox.node.container import Container
 
@@ -111,7 +111,7 @@ class PodWorker:
         metadata = self.pod["metadata"]
         pod = {**self.pod, "status": {**(self.pod.get("status") or {}), **self._addresses()}}
         fixed = {
-            **environment.from_host(),
+            **programs.first_on_path(self._kubelet.home.programs, environment.from_host()),
             "HOME": str(self.working_directory(container["name"])),
             "HOSTNAME": metadata["name"],
             "POD_NAME": metadata["name"],

@@ -2,7 +2,7 @@
 
 A host has no way to give one process a DNS server of its own without privileges, so in place of cluster DNS each container
 is told of a file (`POD_HOSTS_FILE`) that lists the names it would resolve, in the form of /etc/hosts: short names are
-those of its own namespace. The stand-ins in containers (`nc`, `curl`) read it; programs of the host do not.
+those of its own namespace. The stand-ins in containers (`nc`, `curl`: node/images/nc_and_curl.py) read it; programs of the host do not.
 Not done: names of pods, SRV records, ExternalName.
 
 Source: github.com/kubernetes/dns docs/specification.md (A records of Services with a cluster address and headless ones).

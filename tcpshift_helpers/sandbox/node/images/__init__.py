@@ -1,7 +1,7 @@
 """What stands in for which image: the one table.
 
 An image is known by the last part of its repository, whatever its registry, tag or digest. Programs that a stand-in
-does not bring (`sh`, `curl`, `sleep`) are the host's own. Pure but for looking up programs on PATH.
+does not bring (`sh`, `date`, `sleep`) are the host's own. Pure but for looking up programs on PATH.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 TCP_ECHO = Path(__file__).with_name("tcp_echo.py")
+NC_AND_CURL = Path(__file__).with_name("nc_and_curl.py")
 ENVOY, ISTIOD = "envoy", "istiod"
 
 

@@ -10,9 +10,11 @@ import pytest
 
 from tcpshift_helpers.sandbox.controllers.context import Context
 from tcpshift_helpers.sandbox.controllers.deployment import DeploymentController
+from tcpshift_helpers.sandbox.controllers.endpoints import EndpointsController
 from tcpshift_helpers.sandbox.controllers.endpointslice import EndpointSliceController
 from tcpshift_helpers.sandbox.controllers.events import EventRecorder
 from tcpshift_helpers.sandbox.controllers.garbage import GarbageCollector
+from tcpshift_helpers.sandbox.controllers.job import JobController
 from tcpshift_helpers.sandbox.controllers.namespace import NamespaceController
 from tcpshift_helpers.sandbox.controllers.replicaset import ReplicaSetController
 from tcpshift_helpers.sandbox.controllers.service import ServiceController
@@ -46,7 +48,9 @@ async def controllers(api_home: Home, api: Client) -> AsyncIterator[Controllers]
     running = (
         DeploymentController(context),
         ReplicaSetController(context),
+        JobController(context),
         EndpointSliceController(context),
+        EndpointsController(context),
         ServiceController(context, subnet),
         NamespaceController(context, ROOT_CERTIFICATE),
         GarbageCollector(context),

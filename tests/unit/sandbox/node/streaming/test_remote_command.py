@@ -93,8 +93,9 @@ async def test_a_terminal(pod: str, open_session: Any) -> None:
     await session.until(channels.STDOUT, b"33 111\r\n/dev/pts/")
     await session.until(channels.STDOUT, b"\r\nxterm\r\npts/")
     await session.send(channels.RESIZE, b'{"Width":50,"Height":20}')
-    await session.send(channels.STDIN, b"stty size; sleep 1000\n")
-    await session.until(channels.STDOUT, b"20 50\r\n")
+    # It says so when it is in the foreground: before that, nobody hears an interrupt.
+    await session.send(channels.STDIN, b"sh -c 'stty size; echo up; exec sleep 1000'\n")
+    await session.until(channels.STDOUT, b"20 50\r\nup\r\n")
     await session.send(channels.STDIN, b"\x03")
     await session.send(channels.STDIN, b"exit 7\n")
     done = await session.end()
