@@ -11,7 +11,7 @@ import pytest
 import yaml
 from scipy import stats
 
-from tcpshift_helpers import conditions, istio, kubectl, netcat
+from tcpshift_helpers import conditions, istio, netcat
 from tcpshift_helpers.in_force import is_reconciled
 
 from .clients import Kr8sAsync, Kr8sSync, LightkubeAsync, LightkubeSync, OfficialDynamic, OfficialTyped
@@ -39,15 +39,6 @@ def in_force(virtual_service: dict[str, Any]) -> bool:
     answer = is_reconciled(virtual_service)
     assert answer is not False, conditions.condition(virtual_service, "Reconciled")
     return bool(answer)
-
-
-@pytest.fixture
-def no_other_routes(sandbox: Cluster) -> None:
-    """Port 31400 is the whole cluster's: what an earlier test routes there must go."""
-    for namespace in sandbox.list(sandbox.api.resource_named("namespaces")):
-        name = namespace["metadata"]["name"]
-        if name not in {"default", "istio-system", "kube-system", "kube-public", "kube-node-lease"}:
-            kubectl.delete(sandbox, "namespace", name)
 
 
 @pytest.mark.usefixtures("no_other_routes")
