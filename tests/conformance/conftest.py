@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from .kubectl import MANIFEST, Kubectl
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -116,3 +118,15 @@ def apps(namespace: str) -> str:
 def virtual_services(namespace: str) -> str:
     """Path of the VirtualServices of the test's namespace."""
     return f"/apis/networking.istio.io/v1/namespaces/{namespace}/virtualservices"
+
+
+@pytest.fixture
+def kubectl(api: Api, namespace: str, tmp_path: Path) -> Kubectl:
+    """Runs kubectl in the test's namespace; its caches go to the test's directory."""
+    return Kubectl(api.kubeconfig, tmp_path / "cache", namespace)
+
+
+@pytest.fixture
+def applied(kubectl: Kubectl) -> None:
+    """The test's namespace holds a Service, a Deployment and a VirtualService, each named tcp-echo or tcp-echo-v1."""
+    kubectl("apply", "-f", "-", stdin=MANIFEST)

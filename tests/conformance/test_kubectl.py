@@ -3,78 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 import threading
 
 import pytest
 
-MANIFEST = """\
-apiVersion: v1
-kind: Service
-metadata:
-  name: tcp-echo
-  labels: {app: tcp-echo}
-spec:
-  ports:
-  - {name: tcp, port: 9000}
-  - {name: tcp-other, port: 9001}
-  selector: {app: tcp-echo}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata:
-  name: tcp-echo-v1
-  labels: {app: tcp-echo, version: v1}
-spec:
-  replicas: 1
-  selector:
-    matchLabels: {app: tcp-echo, version: v1}
-  template:
-    metadata:
-      labels: {app: tcp-echo, version: v1}
-    spec:
-      containers:
-      - name: tcp-echo
-        image: docker.io/istio/tcp-echo-server:1.3
-        args: ["9000,9001,9002", "one"]
-        ports: [{containerPort: 9000}, {containerPort: 9001}]
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata:
-  name: tcp-echo
-spec:
-  hosts: ["*"]
-  gateways: [tcp-echo-gateway]
-  tcp:
-  - match: [{port: 31400}]
-    route:
-    - destination: {host: tcp-echo, port: {number: 9000}, subset: v1}
-      weight: 100
-"""
-
-pytestmark = pytest.mark.skipif(shutil.which("kubectl") is None, reason="needs kubectl")
+from .kubectl import MANIFEST
 
 
-@pytest.fixture
-def kubectl(api, namespace, tmp_path):
-    """Runs kubectl in the test's namespace; its caches go to the test's directory."""
-
-    def run(*arguments: str, stdin: str = "", code: int = 0) -> str:
-        head = ["kubectl", "--kubeconfig", str(api.kubeconfig), "--cache-dir", str(tmp_path / "cache"), "-n", namespace]
-        done = subprocess.run([*head, *arguments], check=False, input=stdin, capture_output=True, text=True, timeout=60)
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout + done.stderr
-
-    return run
-
-
-@pytest.fixture
-def applied(kubectl):
-    kubectl("apply", "-f", "-", stdin=MANIFEST)
-
-
+@pytest.mark.parity("kubectl apply -f -, several documents", "works")
 def test_apply(kubectl):
     created = "service/tcp-echo created\ndeployment.apps/tcp-echo-v1 created\nvirtualservice.networking.istio.io/tcp-echo created\n"
     assert kubectl("apply", "-f", "-", stdin=MANIFEST) == created
@@ -88,6 +24,7 @@ def test_apply(kubectl):
     assert kubectl("get", "vs", "tcp-echo", "-o", "jsonpath={.spec.tcp[0].route[0].weight}") == "80"
 
 
+@pytest.mark.parity("kubectl apply of an unknown field", "works")
 def test_apply_of_an_unknown_field(kubectl):
     output = kubectl("apply", "-f", "-", stdin=MANIFEST.replace("weight: 100", "wieght: 100"), code=1)
     assert 'strict decoding error: unknown field "spec.tcp[0].route[0].wieght"' in output
@@ -101,26 +38,31 @@ def test_apply_dry_run_and_diff(kubectl, applied):
     assert kubectl("get", "vs", "tcp-echo", "-o", "jsonpath={.spec.tcp[0].route[0].weight}") == "100"
 
 
+@pytest.mark.parity("kubectl get", "works")
 def test_get(kubectl, applied):
     lines = kubectl("get", "services,deployments").splitlines()
     assert lines[0].split() == ["NAME", "TYPE", "CLUSTER-IP", "EXTERNAL-IP", "PORT(S)", "AGE"]
     assert lines[1].split()[0] == "service/tcp-echo"
     assert "9000/TCP,9001/TCP" in lines[1]
     assert lines[3].split() == ["NAME", "READY", "UP-TO-DATE", "AVAILABLE", "AGE"]
-    assert lines[4].split()[:4] == ["deployment.apps/tcp-echo-v1", "0/1", "0", "0"]
+    name, ready, _, available = lines[4].split()[:4]
+    assert (name, ready, available) == ("deployment.apps/tcp-echo-v1", "0/1", "0")
 
 
+@pytest.mark.parity("kubectl get -o wide", "works")
 def test_get_wide(kubectl, applied):
     head = kubectl("get", "deployments", "-o", "wide").splitlines()[0]
     assert head.split() == ["NAME", "READY", "UP-TO-DATE", "AVAILABLE", "AGE", "CONTAINERS", "IMAGES", "SELECTOR"]
 
 
+@pytest.mark.parity("kubectl get of a custom resource", "works")
 def test_get_istio(kubectl, applied):
     lines = kubectl("get", "virtualservices").splitlines()
     assert lines[0].split() == ["NAME", "GATEWAYS", "HOSTS", "AGE"]
     assert lines[1].split()[:3] == ["tcp-echo", '["tcp-echo-gateway"]', '["*"]']
 
 
+@pytest.mark.parity("kubectl get -o yaml, json, name, jsonpath", "works")
 def test_get_in_other_forms(kubectl, applied):
     assert kubectl("get", "service", "tcp-echo", "-o", "name") == "service/tcp-echo\n"
     port = '{.spec.ports[?(@.name=="tcp")].port}'
@@ -129,17 +71,20 @@ def test_get_in_other_forms(kubectl, applied):
     assert json.loads(kubectl("get", "deployment", "tcp-echo-v1", "-o", "json"))["kind"] == "Deployment"
 
 
+@pytest.mark.parity("kubectl get of nothing", "works")
 def test_get_of_nothing(kubectl, namespace):
     assert kubectl("get", "pods") == f"No resources found in {namespace} namespace.\n"
     assert kubectl("get", "pods", "x", code=1) == 'Error from server (NotFound): pods "x" not found\n'
     assert "error: the server doesn't have a resource type" in kubectl("get", "foos", code=1)
 
 
+@pytest.mark.parity("kubectl scale", "works")
 def test_scale(kubectl, applied):
     assert kubectl("scale", "deployment/tcp-echo-v1", "--replicas=3") == "deployment.apps/tcp-echo-v1 scaled\n"
     assert kubectl("get", "deployment", "tcp-echo-v1", "-o", "jsonpath={.spec.replicas}") == "3"
 
 
+@pytest.mark.parity("kubectl label, annotate", "works")
 def test_label_and_annotate(kubectl, applied):
     assert kubectl("label", "service", "tcp-echo", "a=b") == "service/tcp-echo labeled\n"
     assert kubectl("get", "services", "-l", "a=b", "-o", "name") == "service/tcp-echo\n"
@@ -147,6 +92,7 @@ def test_label_and_annotate(kubectl, applied):
     assert kubectl("annotate", "service", "tcp-echo", "a=b") == "service/tcp-echo annotated\n"
 
 
+@pytest.mark.parity("kubectl patch", "works")
 def test_patch(kubectl, applied):
     wished = '{"spec":{"template":{"spec":{"containers":[{"name":"tcp-echo","image":"other"}]}}}}'
     assert kubectl("patch", "deployment", "tcp-echo-v1", "-p", wished) == "deployment.apps/tcp-echo-v1 patched\n"
@@ -156,6 +102,7 @@ def test_patch(kubectl, applied):
     assert kubectl("patch", "deployment", "tcp-echo-v1", "--type=json", "-p", operations).endswith("patched\n")
 
 
+@pytest.mark.parity("kubectl wait --for=condition=", "works")
 def test_wait_for_a_condition(api, apps, kubectl, applied):
     condition = {"type": "Available", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
     other = type(api)(api.kubeconfig, api.is_peer, api.host, api.tls, api.headers)
@@ -176,6 +123,7 @@ def test_wait_that_times_out(kubectl, applied):
     assert output == "error: timed out waiting for the condition on deployments/tcp-echo-v1\n"
 
 
+@pytest.mark.parity("kubectl delete", "works")
 def test_delete(kubectl, applied):
     assert kubectl("delete", "deployment", "tcp-echo-v1") == 'deployment.apps "tcp-echo-v1" deleted\n'
     assert kubectl("delete", "-f", "-", "--ignore-not-found", stdin=MANIFEST) == (
@@ -184,6 +132,7 @@ def test_delete(kubectl, applied):
     assert kubectl("delete", "service", "x", code=1) == 'Error from server (NotFound): services "x" not found\n'
 
 
+@pytest.mark.parity("kubectl create configmap", "works")
 def test_create_and_config_map(kubectl):
     assert kubectl("create", "configmap", "c", "--from-literal=a=b") == "configmap/c created\n"
     assert kubectl("create", "configmap", "c", code=1).startswith(
@@ -192,6 +141,7 @@ def test_create_and_config_map(kubectl):
     assert kubectl("describe", "configmap", "c").startswith("Name:         c\n")
 
 
+@pytest.mark.parity("kubectl create secret, deployment, service, serviceaccount", "works")
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -219,11 +169,13 @@ def test_what_protobuf_brings(kubectl):
     assert kubectl("get", "secret", "x", "-o", "jsonpath={.data.a}") == "Yg=="
 
 
+@pytest.mark.parity("kubectl api-resources", "works")
 def test_api_resources(kubectl):
     rows = [line.split() for line in kubectl("api-resources", "--no-headers", "--api-group=apps").splitlines()]
     assert ["deployments", "deploy", "apps/v1", "true", "Deployment"] in rows
 
 
+@pytest.mark.parity("kubectl get -w", "works")
 def test_watch(api, core, kubectl):
     """Tables in a watch: the second event has no column definitions of its own."""
     api.post(f"{core}/secrets", {"metadata": {"name": "a"}})

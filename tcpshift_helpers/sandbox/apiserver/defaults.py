@@ -1,7 +1,7 @@
 """What the API server fills in when a manifest is silent.
 
 Pure. One function a kind, and those of pods shared with pod templates. Fields that depend on other objects (addresses,
-UIDs, times) are not defaults and belong to the registry. Istio's kinds have none.
+UIDs, times) are not defaults and belong to the registry. Istio's kinds have none; their metadata is read as every kind's.
 
 Source: kube-apiserver 1.34, measured by creating each kind with as little as it takes.
 """
@@ -26,7 +26,8 @@ _MAPS = frozenset({"labels", "annotations", "matchLabels", "nodeSelector", "data
 def apply_defaults(resource_type: ResourceType, obj: Object) -> Object:
     """A copy of the object with its kind's defaults filled in. Doing it twice changes nothing more."""
     if is_custom(resource_type):
-        return {key: _without_null_fields(value) for key, value in obj.items() if value is not None}
+        kept = {key: _without_null_fields(value) for key, value in obj.items() if value is not None}
+        return {key: _as_decoded(value, key) if key == "metadata" else value for key, value in kept.items()}
     obj = _as_decoded(obj, "")
     fill = _BY_KIND.get((resource_type.group, resource_type.kind))
     if fill is not None:
