@@ -60,7 +60,7 @@ def distribution(frame: pd.DataFrame, weights: Mapping[str, int]) -> Figure:
     below = 1.3 + 0.6 * len(judged.shares(judged.counts(frame), weights))
     figure = _figure(above + below)
     upper, lower = figure.subplots(2, 1, height_ratios=[above, below])
-    _draw_strip(upper, frame)
+    _draw_strip(upper, frame, weights)
     _draw_bars(lower, frame, weights)
     return figure
 
@@ -68,7 +68,8 @@ def distribution(frame: pd.DataFrame, weights: Mapping[str, int]) -> Figure:
 def alt_text(frame: pd.DataFrame, weights: Mapping[str, int] | None = None) -> str:
     """What the figure shows, in sentences for a screen reader."""
     counted = judged.counts(frame)
-    sentences = [f"{len(frame)} probes in order: {counted}."]
+    probes = "1 probe" if len(frame) == 1 else f"{len(frame)} probes in order"
+    sentences = [f"{probes}: {counted}."]
     if weights and counted.answered:
         for word, row in judged.shares(counted, weights).iterrows():
             sentences.append(
@@ -148,14 +149,16 @@ def _draw_bars(axes: Axes, frame: pd.DataFrame, weights: Mapping[str, int]) -> N
     _set_alt(axes, alt_text(frame, weights))
 
 
-def _draw_strip(axes: Axes, frame: pd.DataFrame) -> None:
+def _draw_strip(axes: Axes, frame: pd.DataFrame, weights: Mapping[str, int] | None = None) -> None:
     every = [str(word) if isinstance(word, str) else FAILED for word in frame["answer"]]
     cells = every[:_MOST_CELLS]
     per_row = _per_row(len(cells))
     words = sorted(set(every) - {FAILED}) + ([FAILED] if FAILED in every else [])
+    # The same words in the same order as in the bars below, so that each looks the same in both.
+    styled = [str(word) for word in judged.shares(judged.counts(frame), weights).index]
     for word in words:
         places = [(index % per_row, index // per_row) for index, cell in enumerate(cells) if cell == word]
-        style = _patch_style(word, words)
+        style = _patch_style(word, styled)
         if not places:
             continue
         axes.bar([x for x, _ in places], 0.84, width=0.86, bottom=[y - 0.42 for _, y in places], **style)
@@ -173,7 +176,7 @@ def _draw_strip(axes: Axes, frame: pd.DataFrame) -> None:
     if not cells:
         axes.text(per_row / 2 - 0.5, 0, "no probes", ha="center", va="center", color=INK)
         axes.set_yticks([])
-    handles = [Patch(label=f"{word} ({every.count(word)})", **_patch_style(word, words)) for word in words]
+    handles = [Patch(label=f"{word} ({every.count(word)})", **_patch_style(word, styled)) for word in words]
     if handles:
         axes.legend(
             handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=9, borderaxespad=0
