@@ -76,16 +76,15 @@ def test_each_lesson_passes_alone_where_nothing_was_before(path: Path, home: Hom
     assert checks(run(read(path), TCPSHIFT_HOME=str(home.root))) == checks(saved)
 
 
-def test_the_folder_passes_twice_in_a_row_with_nothing_but_a_kubeconfig(sandbox_home: Home, tmp_path: Path) -> None:
-    elsewhere = tmp_path / "home"
+def test_the_folder_passes_twice_in_a_row_with_nothing_but_a_kubeconfig(sandbox_home: Home, home: Home) -> None:
     # One kernel for all of them: what is carried over from lesson to lesson is the cluster's state.
     cells = [nbformat.v4.new_code_cell(cell.source) for path in LESSONS * 2 for cell in code_cells(read(path))]
     ran = run(
-        nbformat.v4.new_notebook(cells=cells), KUBECONFIG=str(sandbox_home.kubeconfig), TCPSHIFT_HOME=str(elsewhere)
+        nbformat.v4.new_notebook(cells=cells), KUBECONFIG=str(sandbox_home.kubeconfig), TCPSHIFT_HOME=str(home.root)
     )
     assert checks(ran) == [line for path in LESSONS * 2 for line in checks(read(path))]
     # Nothing was started in the state directory that was not asked for.
-    assert not elsewhere.exists()
+    assert not home.root.exists()
 
 
 @pytest.mark.parametrize("number", ["02", "03"])
