@@ -1,0 +1,219 @@
+"""kubectl exec, attach, port-forward and cp, into pods of a running sandbox.
+
+An API server alone has no node: what such a server says without one is in `test_pod_streams`.
+"""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import shutil
+import socket
+import subprocess
+import termios
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tcpshift_helpers.sandbox.home import Home
+
+NAMESPACE = "streams"
+MANIFEST = """\
+apiVersion: v1
+kind: Namespace
+metadata: {name: streams}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: tcp-echo, namespace: streams}
+spec:
+  selector: {app: tcp-echo}
+  ports: [{name: tcp, port: 9000}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: tcp-echo, namespace: streams, labels: {app: tcp-echo}}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers:
+  - name: tcp-echo
+    image: docker.io/istio/tcp-echo-server:1.3
+    args: ["9000", "one"]
+    ports: [{containerPort: 9000}]
+    readinessProbe: {tcpSocket: {port: 9000}, periodSeconds: 1}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: client, namespace: streams}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers:
+  - name: curl
+    image: docker.io/curlimages/curl:8.16.0
+    command: ["/bin/sleep", "infinity"]
+  - name: talker
+    image: busybox
+    command: ["sh", "-c", "while :; do echo talk; sleep 0.1; done"]
+"""
+
+Kubectl = Callable[..., subprocess.CompletedProcess[str]]
+needs_kubectl = pytest.mark.skipif(shutil.which("kubectl") is None, reason="needs kubectl")
+pytestmark = [
+    needs_kubectl,
+    pytest.mark.skipif("config.getoption('--server') == 'peer'", reason="the peer has no node"),
+]
+
+
+@pytest.fixture(scope="module")
+def words(sandbox_home: Home, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The command line up to the verb."""
+    cache = tmp_path_factory.mktemp("kubectl")
+    return ["kubectl", "--kubeconfig", str(sandbox_home.kubeconfig), "--cache-dir", str(cache), "-n", NAMESPACE]
+
+
+@pytest.fixture(scope="module")
+def kubectl(words: list[str]) -> Iterator[Kubectl]:
+    """Runs kubectl, in a namespace with pods that run."""
+
+    def run(*arguments: str, stdin: str = "", code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [*words, *arguments], check=False, input=stdin, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    run("apply", "-f", "-", stdin=MANIFEST)
+    run("wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s")
+    yield run
+    run("delete", "namespace", NAMESPACE)
+
+
+def until_line(file: Any, pattern: str) -> re.Match[str]:
+    """The next line that matches."""
+    for line in file:
+        if found := re.search(pattern, line):
+            return found
+    pytest.fail(f"no line like {pattern}")
+
+
+@pytest.mark.parity("kubectl exec", "works")
+def test_exec(kubectl: Kubectl) -> None:
+    done = kubectl("exec", "client", "-c", "curl", "--", "sh", "-c", "echo out; echo err >&2; exit 3", code=3)
+    assert (done.stdout, done.stderr) == ("out\n", "err\ncommand terminated with exit code 3\n")
+    done = kubectl("exec", "client", "--", "true")
+    assert (done.stdout, done.stderr) == ("", 'Defaulted container "curl" out of: curl, talker\n')
+
+
+@pytest.mark.parity("kubectl exec, the task's own line: date, sleep and nc", "works")
+@pytest.mark.parametrize("name", ["tcp-echo", "tcp-echo.streams", "tcp-echo.streams.svc.cluster.local"])
+def test_the_tasks_own_line(kubectl: Kubectl, name: str) -> None:
+    done = kubectl("exec", "client", "-c", "curl", "--", "sh", "-c", f"(date; sleep 1) | nc {name} 9000")
+    assert re.fullmatch(r"one .*\d\d:\d\d:\d\d.*\n", done.stdout)
+
+
+@pytest.mark.parity("kubectl exec -i", "works")
+def test_exec_with_standard_input(kubectl: Kubectl) -> None:
+    text = "line\n" * 50_000
+    assert kubectl("exec", "-i", "client", "-c", "curl", "--", "cat", stdin=text).stdout == text
+
+
+@pytest.mark.parity("kubectl exec -it, with the terminal's size", "works")
+def test_exec_with_a_terminal(kubectl: Kubectl, words: list[str]) -> None:
+    del kubectl
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (33, 111))
+    process = subprocess.Popen(
+        [*words, "exec", "-it", "client", "-c", "curl", "--", "sh"],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    seen = b""
+
+    def until(text: bytes) -> None:
+        nonlocal seen
+        while text not in seen:
+            seen += os.read(ours, 4096)
+        seen = seen.partition(text)[2]
+
+    os.write(ours, b"stty size; echo a''b\n")
+    until(b"33 111\r\n")
+    until(b"ab\r\n")
+    os.write(ours, b"exit 7\n")
+    assert process.wait(30) == 7
+    os.close(ours)
+
+
+@pytest.mark.parity("kubectl exec, attach and port-forward, a pod that is gone", "works")
+@pytest.mark.parametrize("verb", [("exec", "gone", "--", "true"), ("attach", "gone"), ("port-forward", "gone", ":80")])
+def test_a_pod_that_is_gone(kubectl: Kubectl, verb: tuple[str, ...]) -> None:
+    assert kubectl(*verb, code=1).stderr == 'Error from server (NotFound): pods "gone" not found\n'
+
+
+@pytest.mark.parity("kubectl exec, a container or a program that is not there", "works")
+def test_exec_of_what_is_not_there(kubectl: Kubectl) -> None:
+    said = kubectl("exec", "client", "-c", "x", "--", "true", code=1).stderr
+    assert said == "Error from server (BadRequest): container x is not valid for pod client\n"
+    said = kubectl("exec", "client", "-c", "curl", "--", "no-such", code=1).stderr
+    assert 'exec: "no-such": executable file not found in $PATH' in said
+
+
+@pytest.mark.parity("kubectl attach", "works")
+def test_attach(kubectl: Kubectl, words: list[str]) -> None:
+    del kubectl
+    process = subprocess.Popen(
+        [*words, "attach", "client", "-c", "talker"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    with process:
+        until_line(process.stdout, "^talk$")
+        process.terminate()
+
+
+@pytest.mark.parity("kubectl port-forward", "works")
+def test_port_forward(kubectl: Kubectl, words: list[str]) -> None:
+    del kubectl
+    process = subprocess.Popen(
+        [*words, "port-forward", "pod/tcp-echo", ":9000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        port = int(until_line(process.stdout, r"127\.0\.0\.1:(\d+) -> 9000")[1])
+        for number in range(20):
+            with socket.create_connection(("127.0.0.1", port), 30) as connection:
+                connection.sendall(f"hello {number}\n".encode())
+                assert connection.makefile().readline() == f"one hello {number}\n"
+        process.terminate()
+
+
+@pytest.mark.parity("kubectl port-forward, to a port at which nobody listens", "works")
+def test_port_forward_to_a_closed_port(kubectl: Kubectl, words: list[str]) -> None:
+    del kubectl
+    process = subprocess.Popen(
+        [*words, "port-forward", "pod/tcp-echo", ":9"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        port = int(until_line(process.stdout, r"127\.0\.0\.1:(\d+) -> 9")[1])
+        with socket.create_connection(("127.0.0.1", port), 30) as connection:
+            assert connection.recv(1) == b""
+        until_line(
+            process.stderr,
+            r"an error occurred forwarding \d+ -> 9: error forwarding port 9 to pod .*connection refused",
+        )
+        process.terminate()
+
+
+@pytest.mark.parity("kubectl cp", "works")
+def test_cp(kubectl: Kubectl, tmp_path: Path) -> None:
+    there, back = tmp_path / "there", tmp_path / "back"
+    there.write_bytes(os.urandom(1_000_000))
+    kubectl("cp", str(there), "client:copied", "-c", "curl")
+    assert kubectl("exec", "client", "-c", "curl", "--", "wc", "-c", "copied").stdout.split()[0] == "1000000"
+    kubectl("cp", "client:copied", str(back), "-c", "curl")
+    assert back.read_bytes() == there.read_bytes()
