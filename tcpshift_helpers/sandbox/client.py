@@ -86,6 +86,10 @@ ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "endpointslices")
 GATEWAYS = Resource("networking.istio.io", "v1", "gateways")
 VIRTUAL_SERVICES = Resource("networking.istio.io", "v1", "virtualservices")
 DESTINATION_RULES = Resource("networking.istio.io", "v1", "destinationrules")
+GATEWAY_CLASSES = Resource("gateway.networking.k8s.io", "v1", "gatewayclasses", namespaced=False)
+KUBERNETES_GATEWAYS = Resource("gateway.networking.k8s.io", "v1", "gateways")
+TCP_ROUTES = Resource("gateway.networking.k8s.io", "v1", "tcproutes")
+REFERENCE_GRANTS = Resource("gateway.networking.k8s.io", "v1", "referencegrants")
 
 
 class ApiError(Exception):

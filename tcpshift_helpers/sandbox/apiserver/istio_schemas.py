@@ -11,6 +11,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from tcpshift_helpers.sandbox.apiserver.schema_building import array as _list
+from tcpshift_helpers.sandbox.apiserver.schema_building import described as _described
+from tcpshift_helpers.sandbox.apiserver.schema_building import enumeration as _enum
+from tcpshift_helpers.sandbox.apiserver.schema_building import mapping as _map
+from tcpshift_helpers.sandbox.apiserver.schema_building import structure as _object
+
 Schema = dict[str, Any]
 
 GROUP = "networking.istio.io"
@@ -32,32 +38,9 @@ _INT_OR_STRING: Schema = {"x-kubernetes-int-or-string": True}
 _TIME: Schema = {"type": "string", "format": "date-time"}
 
 
-def _object(required: tuple[str, ...] = (), /, **properties: Schema) -> Schema:
-    schema: Schema = {"type": "object", "properties": properties}
-    if required:
-        schema["required"] = list(required)
-    return schema
-
-
 def _one_of(schema: Schema, *groups: tuple[str, ...]) -> Schema:
     """At most one field of each group may be set."""
     return {**schema, ONE_OF_FIELDS: [list(group) for group in groups]}
-
-
-def _list(items: Schema, **bounds: int) -> Schema:
-    return {"type": "array", "items": items, **bounds}
-
-
-def _map(values: Schema) -> Schema:
-    return {"type": "object", "additionalProperties": values}
-
-
-def _enum(*values: str) -> Schema:
-    return {"type": "string", "enum": list(values)}
-
-
-def _described(description: str, schema: Schema) -> Schema:
-    return {"description": description, **schema}
 
 
 _TEXTS = _list(_TEXT)

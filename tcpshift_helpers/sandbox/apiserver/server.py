@@ -20,6 +20,7 @@ from aiohttp import web
 
 from tcpshift_helpers.errors import PortInUseError
 from tcpshift_helpers.sandbox import certificates
+from tcpshift_helpers.sandbox.apiserver import gateway_api_schemas, istio_schemas
 from tcpshift_helpers.sandbox.apiserver.authentication import Authenticator
 from tcpshift_helpers.sandbox.apiserver.bootstrap import bootstrap
 from tcpshift_helpers.sandbox.apiserver.catalog import Catalog
@@ -28,7 +29,6 @@ from tcpshift_helpers.sandbox.apiserver.definitions import resource_type
 from tcpshift_helpers.sandbox.apiserver.documents import Documents
 from tcpshift_helpers.sandbox.apiserver.field_manager import FieldManager
 from tcpshift_helpers.sandbox.apiserver.handlers import ResourceHandler, json_response
-from tcpshift_helpers.sandbox.apiserver.istio_schemas import definitions
 from tcpshift_helpers.sandbox.apiserver.merge_types import MergeTypes
 from tcpshift_helpers.sandbox.apiserver.registry import Registry
 from tcpshift_helpers.sandbox.apiserver.request import parse_path
@@ -104,7 +104,7 @@ async def serve(home: Home, admission: Sequence[Admission] = ()) -> AsyncIterato
 
 
 def _application(home: Home, store: Store, subnet: Subnet, admission: Sequence[Admission]) -> web.Application:
-    catalog = Catalog(map(resource_type, definitions()))
+    catalog = Catalog(map(resource_type, [*istio_schemas.definitions(), *gateway_api_schemas.definitions()]))
     schemas = Schemas.load(home.cache, catalog)
     registry = Registry(store, tuple(subnet.cluster_ips()), FieldManager(MergeTypes(schemas)), admission)
     bootstrap(registry, catalog, subnet.api_server, API_PORT)

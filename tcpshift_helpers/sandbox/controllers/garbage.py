@@ -4,7 +4,7 @@ An object whose owners are all gone is deleted (background). An owner deleted in
 dependents that block it are gone; an orphaning one lets go of its dependents first. Which of the three was wished is in the
 owner's finalizers, which the API server sets from `propagationPolicy`.
 
-It watches the built-in kinds that own or are owned here; owners of other kinds are left alone.
+It watches the kinds that own or are owned here; owners of other kinds are left alone.
 
 Source: kubernetes 1.34 pkg/controller/garbagecollector/garbagecollector.go (attemptToDeleteItem).
 """
@@ -20,6 +20,7 @@ from tcpshift_helpers.sandbox.client import (
     DEPLOYMENTS,
     ENDPOINT_SLICES,
     JOBS,
+    KUBERNETES_GATEWAYS,
     PODS,
     REPLICA_SETS,
     SECRETS,
@@ -41,6 +42,7 @@ FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
 
 _WATCHED = {
+    "Gateway": KUBERNETES_GATEWAYS,  # Istio's own kind of that name owns nothing
     "Deployment": DEPLOYMENTS,
     "ReplicaSet": REPLICA_SETS,
     "Job": JOBS,

@@ -21,13 +21,16 @@ from tcpshift_helpers.sandbox.client import (
     EVENTS,
     GATEWAYS,
     JOBS,
+    KUBERNETES_GATEWAYS,
     LEASES,
     NAMESPACES,
     PODS,
+    REFERENCE_GRANTS,
     REPLICA_SETS,
     SECRETS,
     SERVICE_ACCOUNTS,
     SERVICES,
+    TCP_ROUTES,
     VIRTUAL_SERVICES,
     ApiError,
     Resource,
@@ -47,6 +50,7 @@ FINALIZER = "kubernetes"
 
 # Makers before what they make, so that nothing is made anew; Events last, as the others' end may bring some.
 _CONTENT = (
+    KUBERNETES_GATEWAYS,
     DEPLOYMENTS,
     REPLICA_SETS,
     JOBS,
@@ -61,6 +65,8 @@ _CONTENT = (
     GATEWAYS,
     VIRTUAL_SERVICES,
     DESTINATION_RULES,
+    TCP_ROUTES,
+    REFERENCE_GRANTS,
     EVENTS,
 )
 # A pod that goes wakes the namespace at once; this is for content held by a finalizer of somebody else.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tcpshift_helpers.sandbox.client import CONFIG_MAPS, DEPLOYMENTS, PODS, REPLICA_SETS
+from tcpshift_helpers.sandbox.client import CONFIG_MAPS, DEPLOYMENTS, KUBERNETES_GATEWAYS, PODS, REPLICA_SETS
 
 if TYPE_CHECKING:
     from .conftest import Controllers
@@ -50,6 +50,22 @@ async def test_dependents_of_dependents_go_in_the_background(controllers: Contro
     await client.delete(CONFIG_MAPS, "owner", "default")
     await until(lambda: not {"owner", "child", "grandchild"} & names(controllers, CONFIG_MAPS), "the family to go")
     assert "stranger" in names(controllers, CONFIG_MAPS)
+
+
+async def test_what_is_made_for_a_gateway_goes_with_it(controllers: Controllers, until: Any) -> None:
+    client = controllers.client
+    listeners = [{"name": "tcp", "port": 31400, "protocol": "TCP"}]
+    gateway = {
+        "apiVersion": KUBERNETES_GATEWAYS.api_version,
+        "kind": "Gateway",
+        "metadata": {"name": "gateway", "namespace": "default"},
+        "spec": {"gatewayClassName": "istio", "listeners": listeners},
+    }
+    owner = await client.create(KUBERNETES_GATEWAYS, gateway)
+    await client.create(CONFIG_MAPS, config_map("made", owner))
+    await until(lambda: "made" in names(controllers, CONFIG_MAPS), "what is made")
+    await client.delete(KUBERNETES_GATEWAYS, "gateway", "default")
+    await until(lambda: "made" not in names(controllers, CONFIG_MAPS), "it to go")
 
 
 async def test_one_owner_left_is_enough(controllers: Controllers, until: Any) -> None:
