@@ -1,7 +1,7 @@
 """Manifests: from a file name, a text or a dict to objects, with errors that name file, line and remedy.
 
-A bare name such as `tcp-echo-services.yaml` means the course's own file; a path means itself. It does not know what
-any kind means: the API server judges that.
+A name such as `tcp-echo-services.yaml` or `gateway-api/tcp-echo-all-v1.yaml` means the course's own file, if it has one;
+any other path means itself. It does not know what any kind means: the API server judges that.
 """
 
 from __future__ import annotations
@@ -149,13 +149,20 @@ def _is_object(source: object) -> bool:
 
 
 def _find(path: Path) -> tuple[Path, str]:
-    if path.name == str(path):
+    if not path.is_absolute() and ".." not in path.parts:
         for folder in FOLDERS:
             if (folder / path).is_file():
                 return folder / path, f"manifests/{path}"
     if path.expanduser().is_file():
         return path.expanduser(), str(path)
-    own = sorted({file.name for folder in FOLDERS if folder.is_dir() for file in folder.glob("*.yaml")})
+    own = sorted(
+        {
+            file.relative_to(folder).as_posix()
+            for folder in FOLDERS
+            if folder.is_dir()
+            for file in folder.rglob("*.yaml")
+        }
+    )
     raise ManifestError(
         f"There is no file {path} (looked in {Path.cwd()} and in the course's manifests).\nThe course has: {', '.join(own) or 'none'}."
     )

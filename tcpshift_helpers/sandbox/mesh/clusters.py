@@ -33,6 +33,7 @@ CLUSTER_TYPE = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 ENDPOINTS_TYPE = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
 _UNLIMITED = 4294967295
 _CONNECT_TIMEOUT = "10s"
+_UNKNOWN_SERVICE = "UnknownService"
 _LB_POLICIES = {"ROUND_ROBIN": "ROUND_ROBIN", "RANDOM": "RANDOM"}
 
 
@@ -50,6 +51,8 @@ def destination_cluster(destination: Obj, namespace: str, listener_port: int, sn
         listener_port: stands in for a missing port when the Service has several.
         snapshot: to look up the Service.
     """
+    if not destination.get("host"):  # a backend of the Gateway API that may not be used
+        return _UNKNOWN_SERVICE
     host = hostnames.fully_qualified(str(destination.get("host", "")), namespace)
     service = snapshot.services_by_host.get(host)
     ports = (service["spec"].get("ports") or []) if service is not None else []

@@ -20,8 +20,9 @@ from tcpshift_helpers.sandbox.mesh.model import (
     Version,
     gateway_name,
     is_opaque_tcp,
-    is_subset,
     key_of,
+    may_open,
+    services_of,
     version_of,
 )
 from tcpshift_helpers.sandbox.network import ENVOY_ADMIN_PORT, ENVOY_STATUS_PORT, behind_sidecar
@@ -138,8 +139,8 @@ def _outbound(route: Route, proxy: Proxy, snapshot: Snapshot, xds: Path, configu
 def _notes_on_gateways(proxy: Proxy, snapshot: Snapshot, configuration: Configuration) -> None:
     names = set()
     for gateway in snapshot.gateways:
-        if not is_subset(gateway["spec"].get("selector") or {}, proxy.labels):
-            continue
+        if services_of(gateway) or not may_open(gateway, proxy):
+            continue  # what a translated one cannot have, its own status says
         names.add(f"{gateway['metadata']['namespace']}/{gateway['metadata']['name']}")
         for server in gateway["spec"].get("servers") or []:
             if not is_opaque_tcp(server):

@@ -16,10 +16,13 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from tcpshift_helpers.sandbox import client as api
+from tcpshift_helpers.sandbox.controllers.timestamps import now
 from tcpshift_helpers.sandbox.envoy import Admin
 from tcpshift_helpers.sandbox.mesh.configuration import build
 from tcpshift_helpers.sandbox.mesh.connection import Connection, versions
 from tcpshift_helpers.sandbox.mesh.delivery import Delivery
+from tcpshift_helpers.sandbox.mesh.gateway_api.controller import GatewayApiController
+from tcpshift_helpers.sandbox.mesh.gateway_api.translation import translate
 from tcpshift_helpers.sandbox.mesh.model import Snapshot
 from tcpshift_helpers.sandbox.mesh.status_writer import StatusWriter
 
@@ -41,6 +44,11 @@ _WATCHED = {
     "gateways": api.GATEWAYS,
     "virtual_services": api.VIRTUAL_SERVICES,
     "destination_rules": api.DESTINATION_RULES,
+    "namespaces": api.NAMESPACES,
+    "gateway_classes": api.GATEWAY_CLASSES,
+    "kubernetes_gateways": api.KUBERNETES_GATEWAYS,
+    "tcp_routes": api.TCP_ROUTES,
+    "reference_grants": api.REFERENCE_GRANTS,
 }
 
 
@@ -89,6 +97,7 @@ class Istiod:
         self._versions = versions()
         self._push_scheduled = False
         self._status = StatusWriter(client, self._reported, self._proxy_states)
+        self._gateway_api = GatewayApiController(client, self._informers, self._snapshot, self._proxy_states)
 
     async def run(self) -> None:
         """Watch and push for ever."""
@@ -99,6 +108,7 @@ class Istiod:
                 for informer in self._informers.values():
                     group.create_task(informer.run())
                 group.create_task(self._status.run())
+                group.create_task(self._gateway_api.run())
                 for informer in self._informers.values():
                     await informer.synced.wait()
                 self._push()
@@ -113,9 +123,18 @@ class Istiod:
             self._push_scheduled = True
             asyncio.get_running_loop().call_soon(self._push)
 
+    def _snapshot(self) -> Snapshot:
+        return Snapshot(**{name: list(one.objects.values()) for name, one in self._informers.items()})
+
     def _push(self) -> None:
         self._push_scheduled = False
-        snapshot = Snapshot(**{name: list(one.objects.values()) for name, one in self._informers.items()})
+        snapshot = self._snapshot()
+        try:
+            snapshot = translate(snapshot, now()).added_to(snapshot)
+        except Exception:
+            # One object that no validation saw must not take the control plane down, as it does the real one.
+            log.exception("cannot translate the objects of the Gateway API; every proxy keeps what it has")
+            return
         present = set()
         for proxy in snapshot.proxies:
             present.add(proxy.uid)
@@ -125,23 +144,27 @@ class Istiod:
             try:
                 configuration = build(proxy, snapshot, self._xds(proxy.uid))
             except Exception:
-                # One object that no validation saw must not take the control plane down, as it does the real one.
                 log.exception("cannot compute the configuration of node:%s; it keeps what it has", proxy.node_id)
                 continue
             connection.want(configuration, proxy.restarts)
         for uid in self._connections.keys() - present:
             log.info("ADS: %s terminated", self._connections[uid].name)
             self._connections.pop(uid).close()
-        self._status.wake()
+        self._answered()
 
     def _connect(self, proxy: Proxy) -> Connection:
         if proxy.uid in self._connections:
             self._connections[proxy.uid].close()
         log.info("ADS: new connection for node:%s", proxy.node_id)
         delivery = Delivery(proxy.node_id, self._xds(proxy.uid), Admin(proxy.address), lambda: next(self._versions))
-        connection = Connection(proxy.node_id, proxy.address, delivery, self._status.wake)
+        connection = Connection(proxy.node_id, proxy.address, delivery, self._answered)
         self._connections[proxy.uid] = connection
         return connection
+
+    def _answered(self) -> None:
+        """What is wanted of a proxy, or how far it is, may have changed: tell."""
+        self._status.wake()
+        self._gateway_api.wake()
 
     def _reported(self) -> Iterator[tuple[api.Resource, dict[str, Any]]]:
         for name in ("gateways", "virtual_services", "destination_rules"):

@@ -2,6 +2,8 @@
 
 A `Snapshot` holds the objects of one moment. From it come the proxies (pods with a container `istio-proxy`), the
 Gateway servers a proxy opens, the TCP route behind each, and the subsets of a Service. Objects are the API's own dicts.
+Those of the Gateway API are translated to Istio's Gateways and VirtualServices before (`gateway_api`), as istiod does;
+such a Gateway names the Services it is reached by in place of a selector.
 
 Not here: `exportTo` and `workloadSelector` (taken as exported to all), `http` and `tls` routes (never served), match
 conditions other than port and gateways, which a gateway of the real one does not look at either.
@@ -28,6 +30,10 @@ ROOT_NAMESPACE = "istio-system"
 MESH = "mesh"
 ROUTER = "router"
 SIDECAR = "sidecar"
+# Annotation of a translated Gateway: the full names of the Services it is reached by, separated by commas.
+GATEWAY_SERVICE = "internal.istio.io/gateway-service"
+# Field of a translated object: the `Key` of the object it was made from.
+ORIGIN = "origin"
 _OPAQUE_PROTOCOLS = frozenset({"tcp", "mongo", "mysql", "redis"})
 
 Key = tuple[str, str, str]
@@ -35,9 +41,10 @@ Version = tuple[str, int]
 
 
 def key_of(obj: Obj) -> Key:
-    """(kind, namespace, name)."""
+    """(kind, namespace, name) of the object, or of the one it was translated from."""
     metadata = obj["metadata"]
-    return obj["kind"], metadata.get("namespace", ""), metadata["name"]
+    origin: Key | None = obj.get(ORIGIN)
+    return origin or (obj["kind"], metadata.get("namespace", ""), metadata["name"])
 
 
 def version_of(obj: Obj) -> Version:
@@ -196,6 +203,11 @@ class Snapshot:
     gateways: Sequence[Obj] = ()
     virtual_services: Sequence[Obj] = ()
     destination_rules: Sequence[Obj] = ()
+    namespaces: Sequence[Obj] = ()
+    gateway_classes: Sequence[Obj] = ()
+    kubernetes_gateways: Sequence[Obj] = ()
+    tcp_routes: Sequence[Obj] = ()
+    reference_grants: Sequence[Obj] = ()
 
     @cached_property
     def proxies(self) -> list[Proxy]:
@@ -206,10 +218,7 @@ class Snapshot:
     @cached_property
     def services_by_host(self) -> dict[str, Obj]:
         """Services by their full name."""
-        return {
-            hostnames.service_host(service["metadata"]["name"], service["metadata"]["namespace"]): service
-            for service in self.services
-        }
+        return {_host_of(service): service for service in self.services}
 
     @cached_property
     def pods_by_name(self) -> dict[tuple[str, str], Obj]:
@@ -256,15 +265,15 @@ class Snapshot:
         """The TCP servers this gateway opens; of several Gateways on one port the oldest wins."""
         ports, taken, servers = self.service_ports(proxy), set(), []
         for gateway in in_creation_order(self.gateways):
-            if not is_subset(gateway["spec"].get("selector") or {}, proxy.labels):
+            if not may_open(gateway, proxy):
                 continue
             for server in gateway["spec"].get("servers") or []:
                 if not is_opaque_tcp(server):
                     continue
                 number = int(server["port"]["number"])
-                target = next((port.target for port in ports if port.port == number), number)
+                target = _server_port(gateway, number, ports)
                 bind = str(server.get("bind") or "")
-                if (target, bind) not in taken:
+                if target is not None and (target, bind) not in taken:
                     taken.add((target, bind))
                     hosts = _server_hosts(server.get("hosts") or [], gateway["metadata"]["namespace"])
                     servers.append(Server(gateway, number, target, hosts, bind))
@@ -319,6 +328,17 @@ def gateway_name(reference: str, namespace: str) -> str:
     return f"{parts[1]}/{parts[0]}" if len(parts) > 1 else f"{namespace}/{reference}"
 
 
+def services_of(gateway: Obj) -> list[str]:
+    """Full names of the Services that a translated Gateway is reached by; empty for Istio's own, which select pods."""
+    names = (gateway["metadata"].get("annotations") or {}).get(GATEWAY_SERVICE, "")
+    return names.split(",") if names else []
+
+
+def may_open(gateway: Obj, proxy: Proxy) -> bool:
+    """Whether the Gateway selects this proxy; a translated one is open to all that its Services select."""
+    return bool(services_of(gateway)) or is_subset(gateway["spec"].get("selector") or {}, proxy.labels)
+
+
 def is_opaque_tcp(server: Obj) -> bool:
     """Whether a Gateway's server passes bytes through as they come: the only kind served here."""
     port = server.get("port") or {}
@@ -356,6 +376,20 @@ def _target_port(port: Obj, pod: Obj) -> int | None:
             if container_port.get("name") == target:
                 return int(container_port["containerPort"])
     return None
+
+
+def _server_port(gateway: Obj, number: int, ports: Sequence[ServicePort]) -> int | None:
+    """The pod's port behind a server's; a translated Gateway opens none that its Services do not have."""
+    names = services_of(gateway)
+    if not names:
+        return next((port.target for port in ports if port.port == number), number)
+    namespace = gateway["metadata"]["namespace"]
+    own = (p for p in ports if p.service["metadata"]["namespace"] == namespace and _host_of(p.service) in names)
+    return next((port.target for port in own if port.port == number), None)
+
+
+def _host_of(service: Obj) -> str:
+    return hostnames.service_host(service["metadata"]["name"], service["metadata"]["namespace"])
 
 
 def _server_hosts(hosts: Sequence[str], namespace: str) -> tuple[str, ...]:

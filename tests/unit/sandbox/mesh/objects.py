@@ -17,7 +17,12 @@ FIELDS = {
     "Gateway": "gateways",
     "VirtualService": "virtual_services",
     "DestinationRule": "destination_rules",
+    "Namespace": "namespaces",
+    "GatewayClass": "gateway_classes",
+    "TCPRoute": "tcp_routes",
+    "ReferenceGrant": "reference_grants",
 }
+GATEWAY_API = "gateway.networking.k8s.io"
 _counter = iter(range(1, 1_000_000))
 
 
@@ -112,9 +117,21 @@ def base_snapshot(extra: list[Obj] | None = None) -> Snapshot:
     return Snapshot(pods=pods, services=services, endpoint_slices=slices)
 
 
+def field_of(obj: Obj) -> str:
+    """The field of a `Snapshot` that an object belongs to: two kinds are called Gateway."""
+    if obj["kind"] == "Gateway" and obj.get("apiVersion", "").startswith(GATEWAY_API):
+        return "kubernetes_gateways"
+    return FIELDS[obj["kind"]]
+
+
+def snapshot_of(objects: list[Obj]) -> Snapshot:
+    """The snapshot of exactly these objects."""
+    return Snapshot(**{name: [obj for obj in objects if field_of(obj) == name] for name in map(field_of, objects)})
+
+
 def with_objects(snapshot: Snapshot, objects: list[Obj]) -> Snapshot:
     """The snapshot with objects added, in this order of creation."""
     added: dict[str, list[Any]] = {field.name: list(getattr(snapshot, field.name)) for field in fields(snapshot)}
     for one in objects:
-        added[FIELDS[one["kind"]]].append(stamped(one))
+        added[field_of(one)].append(stamped(one))
     return replace(snapshot, **added)

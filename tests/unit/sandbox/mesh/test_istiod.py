@@ -10,28 +10,42 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from tcpshift_helpers.sandbox import client as api
+from tcpshift_helpers.sandbox.apiserver.patch import merge_patch
 from tcpshift_helpers.sandbox.mesh.istiod import Istiod
 
 from .conftest import Mesh
-from .objects import FIELDS, stamped
+from .objects import FIELDS, GATEWAY_API, stamped
 
 Obj = dict[str, Any]
 Istio = Callable[..., list[Obj]]
 PLURALS = {"Pod": "pods", "Service": "services", "EndpointSlice": "endpointslices", "Gateway": "gateways",
-           "VirtualService": "virtualservices", "DestinationRule": "destinationrules", "Event": "events"}  # fmt: skip
+           "VirtualService": "virtualservices", "DestinationRule": "destinationrules", "Event": "events",
+           "Namespace": "namespaces", "ServiceAccount": "serviceaccounts", "Deployment": "deployments",
+           "GatewayClass": "gatewayclasses", "TCPRoute": "tcproutes", "ReferenceGrant": "referencegrants"}  # fmt: skip
+KUBERNETES_GATEWAYS = f"gateways.{GATEWAY_API}"
+
+
+def place_of(obj: Obj) -> str:
+    """The plural, with its group for the second kind that is called Gateway."""
+    second = obj["kind"] == "Gateway" and obj["apiVersion"].startswith(GATEWAY_API)
+    return KUBERNETES_GATEWAYS if second else PLURALS[obj["kind"]]
+
+
+def place_at(resource: api.Resource) -> str:
+    return KUBERNETES_GATEWAYS if resource == api.KUBERNETES_GATEWAYS else resource.plural
 
 
 class Api:
     """List, watch and write objects: what istiod needs of `client.Client`. It can go away and come back."""
 
     def __init__(self) -> None:
-        self.objects: dict[str, dict[api.Key, Obj]] = {plural: {} for plural in PLURALS.values()}
+        self.objects: dict[str, dict[api.Key, Obj]] = {place: {} for place in (*PLURALS.values(), KUBERNETES_GATEWAYS)}
         self.is_away = False
         self.told: list[str] = []
         self._watchers: list[tuple[str, asyncio.Queue[tuple[str, Obj] | None]]] = []
 
     def put(self, obj: Obj) -> Obj:
-        plural, key = PLURALS[obj["kind"]], api.key_of(obj)
+        plural, key = place_of(obj), api.key_of(obj)
         old = self.objects[plural].get(key)
         obj = stamped({**obj, "metadata": {k: v for k, v in obj["metadata"].items() if k != "resourceVersion"}})
         if old is not None:
@@ -44,7 +58,7 @@ class Api:
         return obj
 
     def remove(self, obj: Obj) -> None:
-        plural = PLURALS[obj["kind"]]
+        plural = place_of(obj)
         self._tell(plural, "DELETED", self.objects[plural].pop(api.key_of(obj)))
 
     def go_away(self) -> None:
@@ -68,11 +82,11 @@ class Api:
 
     async def list(self, resource: api.Resource, **_: object) -> tuple[list[Obj], str]:
         self._answer()
-        return list(self.objects[resource.plural].values()), "0"
+        return list(self.objects[place_at(resource)].values()), "0"
 
     async def watch(self, resource: api.Resource, _version: str, **_: object) -> AsyncGenerator[tuple[str, Obj], None]:
         queue: asyncio.Queue[tuple[str, Obj] | None] = asyncio.Queue()
-        entry = (resource.plural, queue)
+        entry = (place_at(resource), queue)
         self._watchers.append(entry)
         try:
             while (event := await queue.get()) is not None:
@@ -81,14 +95,17 @@ class Api:
             self._watchers.remove(entry)
         raise api.UnreachableError("gone")
 
-    async def merge_patch(self, resource: api.Resource, name: str, namespace: str, patch: Obj, subresource: str) -> Obj:
+    async def merge_patch(
+        self, resource: api.Resource, name: str, namespace: str | None, patch: Obj, subresource: str = ""
+    ) -> Obj:
         self._answer()
-        assert subresource == "status"
-        old = self.objects[resource.plural].get((namespace, name))
+        assert (subresource == "status") == ("status" in patch)
+        old = self.objects[place_at(resource)].get((namespace or "", name))
         if old is None:
             raise api.ApiError(404, "NotFound", name)
-        self.told.append(patch["status"]["conditions"][-1]["status"])
-        return self.put({**old, **patch})
+        if resource.group == "networking.istio.io":
+            self.told.append(patch["status"]["conditions"][-1]["status"])
+        return self.put(merge_patch(old, patch))
 
     async def create(self, resource: api.Resource, obj: Obj) -> Obj:
         self._answer()

@@ -56,11 +56,11 @@ def test_clusters_and_endpoints(case: dict[str, Any]) -> None:
             ours[name]["max_connections"] = limit
     # A dump leaves out what has protobuf's default value.
     assert ours == {name: {"lb_policy": "ROUND_ROBIN", **one} for name, one in theirs.items()}
-    endpoints = {name: _addresses(one) for name, one in configuration.endpoints.items()}
+    endpoints = {name: addresses_of(one) for name, one in configuration.endpoints.items()}
     assert endpoints == {name: case["endpoints"].get(name, []) for name in endpoints}
 
 
-def _addresses(assignment: dict[str, Any]) -> list[str]:
+def addresses_of(assignment: dict[str, Any]) -> list[str]:
     return sorted(
         f"{address['address']}:{address['port_value']}"
         for group in assignment.get("endpoints", [])
