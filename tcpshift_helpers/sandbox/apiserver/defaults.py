@@ -15,6 +15,7 @@ from typing import Any
 
 from tcpshift_helpers.sandbox.apiserver import quantities
 from tcpshift_helpers.sandbox.apiserver.resources import ResourceType
+from tcpshift_helpers.sandbox.apiserver.service_addresses import is_externally_accessible
 from tcpshift_helpers.sandbox.apiserver.strategy import is_custom
 
 Object = dict[str, Any]
@@ -251,7 +252,9 @@ def _service(service: Object) -> None:
     if spec["sessionAffinity"] == "ClientIP":
         client_ip = _child(_child(spec, "sessionAffinityConfig"), "clientIP")
         _fill(client_ip, timeoutSeconds=10800)
-    if spec["type"] in {"NodePort", "LoadBalancer"}:
+    if spec["sessionAffinity"] == "None":
+        spec.pop("sessionAffinityConfig", None)
+    if is_externally_accessible(spec):
         _fill(spec, externalTrafficPolicy="Cluster")
     if spec["type"] == "LoadBalancer":
         _fill(spec, allocateLoadBalancerNodePorts=True)

@@ -60,11 +60,18 @@ def keep_allocated(service: Object, old: Object) -> None:
         _keep_node_ports(spec, old_spec)
     elif old_kind in _NEED_NODE_PORTS:
         _drop_node_ports(spec, old_spec)
+    if is_externally_accessible(old_spec) and not is_externally_accessible(spec):
         _drop_if_unchanged(spec, old_spec, "externalTrafficPolicy")
     if old_kind == "LoadBalancer" and kind != old_kind:
         _drop_if_unchanged(spec, old_spec, "allocateLoadBalancerNodePorts")
         _drop_if_unchanged(spec, old_spec, "loadBalancerClass")
         service["status"] = {"loadBalancer": {}}
+
+
+def is_externally_accessible(spec: Object) -> bool:
+    """Whether the Service is reached from outside the cluster, so that `externalTrafficPolicy` means something."""
+    kind = spec.get("type", "ClusterIP")
+    return kind in _NEED_NODE_PORTS or (kind == "ClusterIP" and bool(spec.get("externalIPs")))
 
 
 def _keep_cluster_ip(spec: Object, old_spec: Object) -> None:
