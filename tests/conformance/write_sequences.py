@@ -107,4 +107,6 @@ def _comparable(value: Any) -> Any:
     found = {name: _comparable(item) for name, item in value.items() if name not in _CHANGING}
     if "managedFields" in found:
         found["managedFields"].sort(key=lambda entry: [entry.get(name, "") for name in _IDENTITY])
+    if found.get("reason") == "Conflict":  # managers are a map to the real server, and come in no order
+        found["details"].get("causes", []).sort(key=lambda cause: cause["message"])
     return found

@@ -181,14 +181,16 @@ class FieldManager:
         return _with_managers(merged, after)
 
     def _managers_before(self, live: Object, obj: Object, write: Write) -> Managers:
-        """Those the request states, if it may and they are any; else the stored ones."""
+        """Those the request states, if it may and they are any; else the stored ones. One empty entry clears them."""
         stored = live.get("metadata", {}).get("managedFields") or []
         stated = obj["metadata"].get("managedFields")
         if not write.subresource and stated is not None and stated != stored:
-            if stated in ([], [{}]):
+            if stated == [{}]:
                 return {}
             with contextlib.suppress(ValueError, AttributeError):
-                return self._reconciled(managers.decode(stated, trusted=False), write)
+                decoded = managers.decode(stated, trusted=False)
+                if decoded:
+                    return self._reconciled(decoded, write)
         return self._reconciled(managers.decode(stored, trusted=True), write)
 
     def _reconciled(self, known: Managers, write: Write) -> Managers:

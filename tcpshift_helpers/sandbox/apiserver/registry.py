@@ -31,7 +31,7 @@ from tcpshift_helpers.sandbox.apiserver.status import (
     not_found,
 )
 from tcpshift_helpers.sandbox.apiserver.store import Key, Store
-from tcpshift_helpers.sandbox.apiserver.strategy import Strategy, same, strategy_for
+from tcpshift_helpers.sandbox.apiserver.strategy import Strategy, is_custom, same, strategy_for
 from tcpshift_helpers.sandbox.apiserver.validation import validate_create, validate_update
 
 if TYPE_CHECKING:
@@ -214,6 +214,8 @@ class Registry:
         obj["metadata"] = obj.get("metadata") or {}
         self._check_names(target, obj["metadata"])
         if not managed:
+            if obj["metadata"].get("managedFields") == [] and not is_custom(target.resource):
+                obj["metadata"] = {**obj["metadata"], "managedFields": [{}]}  # Go tells an empty list from none
             obj = apply_defaults(target.resource, obj)
             obj = self.field_manager.updated(old, obj, self.write_of(target, options))
         return self._update(target, obj, old, options, conditional=conditional), False

@@ -61,7 +61,9 @@ def update_scale(
     def wished(scale: Object) -> Object:
         made = make(scale)
         check_shape("Scale", made)
-        made = {**made, "metadata": made.get("metadata") or {}}
+        spec = made.get("spec") or {}
+        spec = spec if spec.get("replicas") else {}  # a zero is left out of a Scale, so nobody comes to manage it
+        made = {**made, "metadata": made.get("metadata") or {}, "spec": spec}
         return registry.field_manager.updated(scale, made, _scale_write(registry, target, options))
 
     return _scaled(registry, target, wished, options, conditional=conditional)
