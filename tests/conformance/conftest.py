@@ -130,3 +130,13 @@ def kubectl(api: Api, namespace: str, tmp_path: Path) -> Kubectl:
 def applied(kubectl: Kubectl) -> None:
     """The test's namespace holds a Service, a Deployment and a VirtualService, each named tcp-echo or tcp-echo-v1."""
     kubectl("apply", "-f", "-", stdin=MANIFEST)
+
+
+@pytest.fixture
+def live_kubectl(request: pytest.FixtureRequest, peer_kubeconfig: Path | None, tmp_path: Path) -> Iterator[Kubectl]:
+    """Runs kubectl in a namespace of its own where controllers are at work: in a whole sandbox, or in the peer."""
+    kubeconfig = peer_kubeconfig or request.getfixturevalue("sandbox_home").kubeconfig
+    run = Kubectl(kubeconfig, tmp_path / "cache", f"test-{uuid.uuid4().hex[:10]}")
+    run("create", "namespace", run.namespace)
+    yield run
+    run("delete", "namespace", run.namespace, "--wait=false")

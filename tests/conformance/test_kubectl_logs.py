@@ -1,0 +1,92 @@
+"""kubectl logs, of pods of a running sandbox, and a Job from its start to its end."""
+
+from __future__ import annotations
+
+import re
+import threading
+
+import pytest
+
+PODS = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: p, labels: {app: p}}
+spec:
+  restartPolicy: Never
+  containers:
+  - {name: a, image: busybox, command: [sh, -c, "echo one; echo two; echo three"]}
+  - {name: b, image: busybox, command: [sh, -c, "echo other"]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: again}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers:
+  - {name: c, image: busybox, command: [sh, -c, "echo run; exit 3"]}
+"""
+JOB = """\
+apiVersion: batch/v1
+kind: Job
+metadata: {name: j}
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{name: c, image: busybox, command: [sh, -c, "echo begin; until [ -e go ]; do sleep 0.1; done; echo end"]}]
+"""
+ALL = "one\ntwo\nthree\n"
+pytestmark = pytest.mark.skipif("config.getoption('--server') == 'peer'", reason="the peer has no node")
+
+
+@pytest.fixture
+def kubectl(live_kubectl):
+    """Runs kubectl where pods have said what they have to say."""
+    live_kubectl("apply", "-f", "-", stdin=PODS)
+    live_kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/p", "--timeout=60s")
+    return live_kubectl
+
+
+@pytest.mark.parity("kubectl logs -c, -l, --tail, --since, --timestamps, --prefix", "works")
+def test_logs(kubectl):
+    assert kubectl("logs", "p", "-c", "a") == ALL
+    assert kubectl("logs", "p", "-c", "a", "--tail=1", "--since=1h") == "three\n"
+    assert kubectl("logs", "-l", "app=p", "-c", "a", "--tail=-1") == ALL
+    assert kubectl("logs", "p", "-c", "b", "--prefix") == "[pod/p/b] other\n"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z other\n", kubectl("logs", "p", "-c", "b", "--timestamps"))
+    assert kubectl("logs", "p", "--since-time=2100-01-01T00:00:00Z", "-c", "a") == ""
+
+
+@pytest.mark.parity("kubectl logs, which container is meant", "works")
+def test_which_container(kubectl):
+    assert sorted(kubectl("logs", "p").splitlines()) == sorted(['Defaulted container "a" out of: a, b', *ALL.split()])
+    assert sorted(kubectl("logs", "p", "--all-containers").split()) == sorted(["other", *ALL.split()])
+    assert kubectl("logs", "p", "-c", "x", code=1) == "error: container x is not valid for pod p\n"
+    assert (
+        kubectl("logs", "x", code=1)
+        == f'error: error from server (NotFound): pods "x" not found in namespace "{kubectl.namespace}"\n'
+    )
+
+
+@pytest.mark.parity("kubectl logs -p", "works")
+def test_logs_of_the_run_before(kubectl):
+    restarted = "--for=jsonpath={.status.containerStatuses[0].lastState.terminated.exitCode}=3"
+    kubectl("wait", restarted, "pod/again", "--timeout=60s")
+    assert kubectl("logs", "again", "-p") == "run\n"
+    assert kubectl("logs", "p", "-c", "a", "-p", code=1) == (
+        'Error from server (BadRequest): previous terminated container "a" in pod "p" not found\n'
+    )
+
+
+@pytest.mark.parity("kubectl logs -f of a Job, and wait --for=condition=complete", "works")
+def test_job(live_kubectl):
+    live_kubectl("apply", "-f", "-", stdin=JOB)
+    live_kubectl("wait", "--for=jsonpath={.status.ready}=1", "job/j", "--timeout=60s")
+    thread = threading.Timer(0.5, live_kubectl, ("exec", "job/j", "--", "touch", "go"))
+    thread.start()
+    assert live_kubectl("logs", "-f", "job/j") == "begin\nend\n"
+    thread.join()
+    assert live_kubectl("wait", "--for=condition=complete", "job/j", "--timeout=60s") == "job.batch/j condition met\n"
+    assert live_kubectl("get", "jobs", "--no-headers").split()[:3] == ["j", "Complete", "1/1"]
+    assert live_kubectl("delete", "job", "j") == 'job.batch "j" deleted\n'
+    live_kubectl("wait", "--for=delete", "pod", "-l", "job-name=j", "--timeout=60s")
