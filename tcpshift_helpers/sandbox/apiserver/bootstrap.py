@@ -1,12 +1,16 @@
-"""What exists in every cluster before anyone applied anything: system namespaces and the API server's own Service.
+"""What exists before anyone applied anything: system namespaces, the API server's own Service, and the definitions of Istio and the Gateway API.
 
 Source: kubernetes pkg/controlplane/controller/{systemnamespaces,kubernetesservice}; objects as measured on kube-apiserver 1.34.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from tcpshift_helpers.sandbox.apiserver import gateway_api_schemas, istio_schemas
+from tcpshift_helpers.sandbox.apiserver.defaults import apply_defaults
+from tcpshift_helpers.sandbox.apiserver.definitions import DEFINITIONS
 from tcpshift_helpers.sandbox.apiserver.registry import NAMESPACES, Registry, Target, new_uid, timestamp
 from tcpshift_helpers.sandbox.apiserver.request import WriteOptions
 from tcpshift_helpers.sandbox.apiserver.store import Key
@@ -40,6 +44,20 @@ def bootstrap(registry: Registry, catalog: Catalog, address: str, port: int) -> 
         service["spec"] = {"type": "ClusterIP", "sessionAffinity": "None", "ports": [https]}
         registry.create(Target(catalog.by_group_resource("services"), "v1", "default"), service, _ITSELF)
     _endpoint_slice(registry, address, port)
+    for definition in (*istio_schemas.definitions(), *gateway_api_schemas.definitions()):
+        _definition(registry, catalog, definition)
+
+
+def _definition(registry: Registry, catalog: Catalog, definition: dict[str, Any]) -> None:
+    """Create a definition, or renew one of an earlier version of this package that nobody has changed since."""
+    target = Target(catalog.by_group_resource(DEFINITIONS), "v1", name=definition["metadata"]["name"])
+    known = registry.store.get(target.key)
+    if known is None:
+        registry.create(replace(target, name=""), definition)
+    elif known["metadata"]["generation"] == 1:
+        wished = {**known, "spec": apply_defaults(target.resource, definition)["spec"]}
+        if wished != known:
+            registry.store.put(target.key, wished)
 
 
 def _endpoint_slice(registry: Registry, address: str, port: int) -> None:

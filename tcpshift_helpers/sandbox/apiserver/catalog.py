@@ -27,8 +27,9 @@ class Catalog:
     def set_custom(self, custom: Iterable[ResourceType]) -> None:
         """Serve these kinds besides the built-in ones, and no others any more."""
         self._kinds = (*self._built_in, *custom)
-        self._by_path = {(kind.group, version, kind.plural): kind for kind in self._kinds for version in kind.versions}
-        self._by_kind = {(kind.group, version, kind.kind): kind for kind in self._kinds for version in kind.versions}
+        spoken = [(version, kind.at(version)) for kind in self._kinds for version in kind.versions]
+        self._by_path = {(kind.group, version, kind.plural): kind for version, kind in spoken}
+        self._by_kind = {(kind.group, version, kind.kind): kind for version, kind in spoken}
 
     def __iter__(self) -> Iterator[ResourceType]:
         return iter(self._kinds)
@@ -38,11 +39,11 @@ class Catalog:
         return any(kind.group == group for kind in self._kinds)
 
     def by_path(self, group: str, version: str, plural: str) -> ResourceType | None:
-        """The kind that a path names, or None."""
+        """The kind that a path names, as that version has it, or None."""
         return self._by_path.get((group, version, plural))
 
     def by_kind(self, group: str, version: str, kind: str) -> ResourceType | None:
-        """The kind that an object names, or None."""
+        """The kind that an object names, as that version has it, or None."""
         return self._by_kind.get((group, version, kind))
 
     def by_group_resource(self, name: str) -> ResourceType:

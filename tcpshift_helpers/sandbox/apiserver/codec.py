@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from tcpshift_helpers.sandbox.apiserver import protobuf
+from tcpshift_helpers.sandbox.apiserver import protobuf, structural
 from tcpshift_helpers.sandbox.apiserver.decoding import decode
 from tcpshift_helpers.sandbox.apiserver.go_values import compact_json, quoted
 from tcpshift_helpers.sandbox.apiserver.shapes import check_shape
@@ -69,11 +69,15 @@ class Codec:
         duplicates: list[str] | None = None,
     ) -> tuple[Object, list[str]]:
         """Judge the fields of a decoded object; as `decode`."""
-        if not is_custom(resource):
+        if resource.definition is None:
             obj = _without_nulls(obj)
         findings = [*(duplicates or []), *unknown_fields(self._schemas, resource, version, obj)]
-        if findings and field_validation == "Strict":
-            listed = ", ".join(findings)
+        if resource.definition is not None and "metadata" in obj:
+            obj["metadata"] = _without_nulls(obj["metadata"])
+        pruned = [] if resource.definition is None else structural.prune(obj, resource.definition.schema)
+        told = [*findings, *(f"unknown field {quoted(path)}" for path in pruned)]
+        if told and field_validation == "Strict":
+            listed = ", ".join(told)
             raise bad_request(
                 f'{resource.kind} in version "{version}" cannot be handled as a {resource.kind}: '
                 f"strict decoding error: {listed}"
@@ -83,7 +87,7 @@ class Codec:
             if match:
                 _drop(obj, match[1])
         obj["apiVersion"], obj["kind"] = resource.api_version(), resource.kind
-        return obj, findings if field_validation == "Warn" else []
+        return obj, told if field_validation == "Warn" else []
 
     def _check_kind(self, obj: Object, body: bytes, resource: ResourceType, version: str) -> None:
         kind, api_version = obj.get("kind") or "", obj.get("apiVersion") or ""

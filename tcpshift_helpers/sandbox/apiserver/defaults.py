@@ -1,7 +1,8 @@
 """What the API server fills in when a manifest is silent.
 
 Pure. One function a kind, and those of pods shared with pod templates. Fields that depend on other objects (addresses,
-UIDs, times) are not defaults and belong to the registry. Istio's kinds have none; their metadata is read as every kind's.
+UIDs, times) are not defaults and belong to the registry. Those of a custom resource are its definition's; its metadata is
+read as every kind's.
 
 Source: kube-apiserver 1.34, measured by creating each kind with as little as it takes.
 """
@@ -13,10 +14,9 @@ import copy
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tcpshift_helpers.sandbox.apiserver import quantities
+from tcpshift_helpers.sandbox.apiserver import quantities, structural
 from tcpshift_helpers.sandbox.apiserver.resources import ResourceType
 from tcpshift_helpers.sandbox.apiserver.service_addresses import is_externally_accessible
-from tcpshift_helpers.sandbox.apiserver.strategy import is_custom
 
 Object = dict[str, Any]
 
@@ -26,9 +26,11 @@ _MAPS = frozenset({"labels", "annotations", "matchLabels", "nodeSelector", "data
 
 def apply_defaults(resource_type: ResourceType, obj: Object) -> Object:
     """A copy of the object with its kind's defaults filled in. Doing it twice changes nothing more."""
-    if is_custom(resource_type):
-        kept = {key: _without_null_fields(value) for key, value in obj.items() if value is not None}
-        return {key: _as_decoded(value, key) if key == "metadata" else value for key, value in kept.items()}
+    if resource_type.definition is not None:
+        obj, schema = copy.deepcopy(obj), resource_type.definition.schema
+        structural.drop_nulls(obj, schema)
+        structural.fill_defaults(obj, schema)
+        return {key: _as_decoded(value, key) if key == "metadata" else value for key, value in obj.items()}
     obj = _as_decoded(obj, "")
     fill = _BY_KIND.get((resource_type.group, resource_type.kind))
     if fill is not None:
@@ -46,15 +48,10 @@ def admit(resource_type: ResourceType, obj: Object) -> Object:
     return obj
 
 
-def _without_null_fields(value: Any) -> Any:
-    """A custom resource's fields that are null are dropped; elements of lists are kept, to be refused."""
-    if isinstance(value, dict):
-        return {key: _without_null_fields(item) for key, item in value.items() if item is not None}
-    return [_without_null_fields(item) for item in value] if isinstance(value, list) else value
-
-
 def _as_decoded(value: Any, key: str, within: str = "") -> Any:
     """A copy without empty lists and maps, which are not kept; a null in a list is nothing of the list's type."""
+    if key == "openAPIV3Schema":  # there, an empty list can be a default
+        return copy.deepcopy(value)
     if isinstance(value, dict):
         members = {name: _as_decoded(item, name, key) for name, item in value.items()}
         return {name: item for name, item in members.items() if not _is_left_out(name, item)}
@@ -325,6 +322,18 @@ def _event(event: Object) -> None:
         event.setdefault(key, None)
 
 
+# Custom resource definitions.
+
+
+def _definition(definition: Object) -> None:
+    spec = _child(definition, "spec")
+    names = _child(spec, "names")
+    kind = names.get("kind") or ""
+    if kind:
+        _fill(names, singular=kind.lower(), listKind=f"{kind}List")
+    _fill(spec, conversion={"strategy": "None"})
+
+
 _BY_KIND: dict[tuple[str, str], Callable[[Object], None]] = {
     ("", "Pod"): _pod,
     ("", "Service"): _service,
@@ -333,6 +342,7 @@ _BY_KIND: dict[tuple[str, str], Callable[[Object], None]] = {
     ("", "Secret"): _secret,
     ("", "Event"): _event,
     ("", "Endpoints"): _endpoints,
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): _definition,
     ("apps", "Deployment"): _deployment,
     ("apps", "ReplicaSet"): _replica_set,
     ("batch", "Job"): _job,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tcpshift_helpers.sandbox.apiserver.definitions import CLEANUP_FINALIZER, DEFINITIONS, with_condition
 from tcpshift_helpers.sandbox.apiserver.registry import NAMESPACES, Registry, Target, timestamp
 from tcpshift_helpers.sandbox.apiserver.status import StatusError, conflict, forbidden
 
@@ -39,6 +40,8 @@ def delete(registry: Registry, target: Target, options: DeleteOptions) -> tuple[
     _check_preconditions(target, obj, options)
     if resource.group_resource == NAMESPACES:
         return _delete_namespace(registry, target, obj, options)
+    if resource.group_resource == DEFINITIONS and "deletionTimestamp" not in obj["metadata"]:
+        return _delete_definition(registry, target, obj, options)
     grace = registry.strategy(resource).grace_seconds(obj, options.grace_period_seconds)
     if grace is None:
         return _delete_at_once(registry, target, obj, options)
@@ -136,6 +139,16 @@ def _delete_namespace(registry: Registry, target: Target, obj: Object, options: 
     metadata["deletionTimestamp"] = timestamp()
     obj["status"] = {**(obj.get("status") or {}), "phase": "Terminating"}
     return _write(registry, target, obj, options), False
+
+
+def _delete_definition(registry: Registry, target: Target, obj: Object, options: DeleteOptions) -> tuple[Object, bool]:
+    """Mark a custom resource definition: its instances go first."""
+    metadata = obj["metadata"]
+    metadata["deletionTimestamp"] = timestamp()
+    metadata["finalizers"] = list(dict.fromkeys([*(metadata.get("finalizers") or []), CLEANUP_FINALIZER]))
+    why = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon"
+    marked = with_condition(obj, timestamp(), "Terminating", "True", "InstanceDeletionPending", why)
+    return _write(registry, target, marked, options), False
 
 
 def _policy(registry: Registry, target: Target, finalizers: list[str], options: DeleteOptions) -> str | None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tcpshift_helpers.sandbox.apiserver.definitions import by_priority
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -56,7 +58,7 @@ def _versions_by_group(resources: Iterable[ResourceType]) -> dict[str, list[str]
     for resource in resources:
         known = groups.setdefault(resource.group, [])
         known.extend(version for version in resource.versions if version not in known)
-    return groups
+    return {group: by_priority(versions) for group, versions in groups.items()}
 
 
 def _group(name: str, versions: Sequence[str]) -> Object:
@@ -95,7 +97,9 @@ def api_resource_list(resources: Iterable[ResourceType], group: str, version: st
             entry["categories"] = list(resource.categories)
         listed.append(entry)
         listed.extend(
-            _subresource_entry(resource, name) for name in sorted(resource.subresources) if name in _SUBRESOURCES
+            _subresource_entry(resource, name)
+            for name in sorted(resource.at(version).subresources)
+            if name in _SUBRESOURCES
         )
     if not listed:
         return None
@@ -159,7 +163,9 @@ def _aggregated_resources(resources: Iterable[ResourceType], group: str, version
         if resource.categories:
             entry["categories"] = list(resource.categories)
         subresources = [
-            _aggregated_subresource(name, kind) for name in sorted(resource.subresources) if name in _SUBRESOURCES
+            _aggregated_subresource(name, kind)
+            for name in sorted(resource.at(version).subresources)
+            if name in _SUBRESOURCES
         ]
         if subresources:
             entry["subresources"] = subresources

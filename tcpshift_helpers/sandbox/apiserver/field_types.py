@@ -1,8 +1,7 @@
 """Walks an object along its kind's schema: fields that are not there, values of the wrong type.
 
 Pure. Unknown fields are collected, because the request decides whether they matter; a value of the wrong type is an error
-at once. Custom resources are walked for unknown fields only: their types are judged by `custom_resources`, except
-those of metadata, which are built in.
+at once. Of custom resources only the metadata is walked here: the rest is the business of `structural` and `custom_resources`.
 
 Source: kube-apiserver 1.34, sentences measured field type by field type.
 """
@@ -105,33 +104,14 @@ class FieldWalk:
         """
         return list(self._object(obj, schema, kind, _Place()))
 
-    def custom(self, obj: dict[str, Any], schema: Schema) -> list[str]:
-        """Paths of unknown fields of a custom resource.
+    def metadata(self, metadata: Any) -> list[str]:
+        """Paths of unknown fields of a custom resource's metadata, in the order of the object.
 
         Raises:
-            WrongTypeError: in its metadata.
+            WrongTypeError: at the first value of the wrong type.
         """
-        properties = schema["properties"]
-        found = []
-        if "metadata" in obj:
-            found += list(self._value(obj["metadata"], properties["metadata"], _Place(path="metadata")))
-        others = {name: value for name, value in obj.items() if name != "metadata"}
-        return found + list(self._unknown(others, schema, ""))
-
-    def _unknown(self, value: Any, schema: Schema, path: str) -> Iterator[str]:
-        if isinstance(value, list):
-            for index, item in enumerate(value):
-                yield from self._unknown(item, schema.get("items", {}), f"{path}[{index}]")
-        elif isinstance(value, dict) and "additionalProperties" in schema:
-            for name, item in value.items():
-                yield from self._unknown(item, schema["additionalProperties"], _join(path, name))
-        elif isinstance(value, dict) and "properties" in schema:
-            for name, item in value.items():
-                field = schema["properties"].get(name)
-                if field is not None:
-                    yield from self._unknown(item, field, _join(path, name))
-                elif not schema.get("x-kubernetes-preserve-unknown-fields"):
-                    yield _join(path, name)
+        schema = {"$ref": f"{REFERENCE_PREFIX}{extensions.META_PACKAGE}.ObjectMeta"}
+        return list(self._value(metadata, schema, _Place(path="metadata")))
 
     def _object(self, obj: dict[str, Any], schema: Schema, struct: str, place: _Place) -> Iterator[str]:
         for name, value in obj.items():

@@ -311,7 +311,11 @@ def _definition(
         "kind": "CustomResourceDefinition",
         "metadata": {
             "name": f"{plural}.{GROUP}",
-            "annotations": {f"{GROUP}/bundle-version": "v1.6.0", f"{GROUP}/channel": "experimental"},
+            "annotations": {
+                "api-approved.kubernetes.io": "https://github.com/kubernetes-sigs/gateway-api/pull/4530",
+                f"{GROUP}/bundle-version": "v1.6.0",
+                f"{GROUP}/channel": "experimental",
+            },
         },
         "spec": {
             "group": GROUP,

@@ -158,7 +158,11 @@ class ResourceHandler:
     async def _get(self, call: Call) -> web.Response:
         check_version(call.query, self._registry.store.revision, is_list=False)
         obj = self._registry.get(call.target)
-        shown = subresources.scale_of(obj) if call.target.subresource == _SCALE else call.representation.object(obj)
+        shown = (
+            subresources.scale_of(obj, call.target.resource)
+            if call.target.subresource == _SCALE
+            else call.representation.object(obj)
+        )
         return json_response(shown)
 
     async def _log(self, call: Call) -> web.StreamResponse:

@@ -1,8 +1,8 @@
 """Custom resource definitions of Istio's Gateway, VirtualService and DestinationRule, written for this project.
 
 Pure data made by a few small functions. Names, types, required fields, enums and bounds are those of Istio's custom
-resource definitions; the descriptions are short and our own. Rules that the definitions write in CEL are named by
-`DURATION` (a duration of at least 1 ms); the others are left out.
+resource definitions; the descriptions are short and our own. Of the rules in CEL, those of durations and of a Gateway's
+certificates are here.
 
 Source: field names and types of the definitions of Istio 1.31.
 """
@@ -21,8 +21,6 @@ Schema = dict[str, Any]
 
 GROUP = "networking.istio.io"
 VERSIONS = ("v1", "v1beta1", "v1alpha3")
-DURATION = "x-tcpshift-duration"
-ONE_OF_FIELDS = "x-tcpshift-one-of-fields"
 
 _TEXT: Schema = {"type": "string"}
 _BOOL: Schema = {"type": "boolean"}
@@ -33,14 +31,29 @@ _NULLABLE_UINT32: Schema = {**_UINT32, "nullable": True}
 _UINT64: Schema = {"type": "integer", "minimum": 0}
 _DOUBLE: Schema = {"type": "number", "format": "double"}
 _PERCENT: Schema = {**_DOUBLE, "minimum": 0, "maximum": 100, "nullable": True}
-_DURATION: Schema = {"type": "string", DURATION: True}
-_INT_OR_STRING: Schema = {"x-kubernetes-int-or-string": True}
+_DURATION: Schema = {
+    "type": "string",
+    "x-kubernetes-validations": [
+        {"rule": "duration(self) >= duration('1ms')", "message": "must be a valid duration greater than 1ms"}
+    ],
+}
+_INT_OR_STRING: Schema = {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]}
 _TIME: Schema = {"type": "string", "format": "date-time"}
 
 
 def _one_of(schema: Schema, *groups: tuple[str, ...]) -> Schema:
     """At most one field of each group may be set."""
-    return {**schema, ONE_OF_FIELDS: [list(group) for group in groups]}
+    alternatives = []
+    for group in groups:
+        set_ones = [{"required": [field]} for field in group]
+        alternatives.append({"oneOf": [{"not": {"anyOf": set_ones}}, *set_ones]})
+    return {**schema, **alternatives[0]} if len(alternatives) == 1 else {**schema, "allOf": alternatives}
+
+
+def _not_both(one: str, other: str) -> Schema:
+    """A rule against setting two fields at once."""
+    rule = f"!(has(self.{one}) && has(self.{other}))"
+    return {"rule": rule, "message": f"only one of {one} or {other} can be set"}
 
 
 _TEXTS = _list(_TEXT)
@@ -89,6 +102,11 @@ def _gateway() -> Schema:
         serverCertificate=_TEXT,
         tlsCertificates=_list(certificate, minItems=1, maxItems=2),
     )
+    tls["x-kubernetes-validations"] = [
+        _not_both("credentialNames", "tlsCertificates"),
+        _not_both("credentialName", "credentialNames"),
+        _not_both("credentialName", "tlsCertificates"),
+    ]
     port = _object(
         ("number", "protocol", "name"),
         number=_described("The port the proxy listens on.", _UINT32),
@@ -320,17 +338,26 @@ def definitions() -> list[dict[str, Any]]:
     """The three `CustomResourceDefinition`s."""
     return [
         _definition("Gateway", "gw", "A proxy at the edge of the mesh and the ports it listens on.", _gateway()),
-        _definition("VirtualService", "vs", "Rules that say where traffic goes.", _virtual_service()),
         _definition(
-            "DestinationRule", "dr", "Policies for traffic to a service, and its subsets.", _destination_rule()
+            *("VirtualService", "vs", "Rules that say where traffic goes.", _virtual_service()),
+            Gateways=".spec.gateways",
+            Hosts=".spec.hosts",
+        ),
+        _definition(
+            *("DestinationRule", "dr", "Policies for traffic to a service, and its subsets.", _destination_rule()),
+            Host=".spec.host",
         ),
     ]
 
 
-def _definition(kind: str, short_name: str, description: str, spec: Schema) -> dict[str, Any]:
+def _definition(kind: str, short_name: str, description: str, spec: Schema, **columns: str) -> dict[str, Any]:
     schema = {"description": description, **_object(spec=spec, status=_status())}
     singular = kind.lower()
-    version = {"schema": {"openAPIV3Schema": schema}, "served": True, "subresources": {"status": {}}}
+    version: dict[str, Any] = {"schema": {"openAPIV3Schema": schema}, "served": True, "subresources": {"status": {}}}
+    if columns:
+        texts = [{"jsonPath": path, "name": name, "type": "string"} for name, path in columns.items()]
+        age = {"jsonPath": ".metadata.creationTimestamp", "name": "Age", "type": "date"}
+        version["additionalPrinterColumns"] = [*texts, age]
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",

@@ -13,7 +13,6 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tcpshift_helpers.sandbox.apiserver.istio_schemas import DURATION, ONE_OF_FIELDS
 from tcpshift_helpers.sandbox.apiserver.resources import ResourceType
 from tcpshift_helpers.sandbox.apiserver.schemas import REFERENCE_PREFIX, Schema, Schemas
 from tcpshift_helpers.sandbox.apiserver.strategy import is_custom
@@ -74,7 +73,7 @@ def openapi_v3(group: str, version: str, resource_types: Sequence[ResourceType],
     lists: dict[str, Schema] = {}
     for resource_type in served:
         name = schemas.name_of(group, version, resource_type.kind)
-        schema = schemas.of(group, version, resource_type.kind)
+        schema = schemas.described(group, version, resource_type.kind)
         if name is not None and schema is not None:
             kinds[name] = schema
             lists[f"{name}List"] = _list_schema(resource_type, version, name)
@@ -168,9 +167,9 @@ def _reference(name: str) -> Object:
 
 
 def _list_schema(resource_type: ResourceType, version: str, name: str) -> Schema:
-    kind = {"group": resource_type.group, "version": version, "kind": f"{resource_type.kind}List"}
+    kind = {"group": resource_type.group, "version": version, "kind": resource_type.list_kind}
     return {
-        "description": f"{resource_type.kind}List is a list of {resource_type.kind}.",
+        "description": f"{resource_type.list_kind} is a list of {resource_type.kind}.",
         "type": "object",
         "required": ["items"],
         "properties": {
@@ -197,7 +196,7 @@ def _with_references(kinds: dict[str, Schema], schemas: Schemas) -> dict[str, Sc
 
 def _references(value: Any) -> Iterable[str]:
     if isinstance(value, dict):
-        if "$ref" in value:
+        if isinstance(value.get("$ref"), str):  # a definition's schema has a field of that name
             yield value["$ref"].removeprefix(REFERENCE_PREFIX)
         for item in value.values():
             yield from _references(item)
@@ -207,22 +206,15 @@ def _references(value: Any) -> Iterable[str]:
 
 
 def _strict(schema: Schema) -> Schema:
-    """A schema as OpenAPI has it: a `$ref` stands alone or in `allOf`, and marks of our own become standard words."""
+    """A schema as OpenAPI has it: a `$ref` stands alone or in `allOf`."""
     strict: Schema = {}
     for key, value in schema.items():
         if key == "properties":
             strict[key] = {name: _strict(field) for name, field in value.items()}
         elif key in {"items", "additionalProperties"}:
-            strict[key] = _strict(value)
-        elif key == ONE_OF_FIELDS:
-            strict["allOf"] = [_at_most_one(group) for group in value]
-        elif key not in {DURATION, "$ref"}:
+            strict[key] = _strict(value) if isinstance(value, dict) else value
+        elif key != "$ref":
             strict[key] = value
     if "$ref" not in schema:
         return strict
     return {**strict, "allOf": [{"$ref": schema["$ref"]}]} if strict else {"$ref": schema["$ref"]}
-
-
-def _at_most_one(fields: list[str]) -> Schema:
-    required = [{"required": [field]} for field in fields]
-    return {"oneOf": [{"not": {"anyOf": required}}, *required]}

@@ -117,6 +117,8 @@ class Registry:
 
     def strategy(self, resource: ResourceType) -> Strategy:
         """The kind's rules."""
+        if resource.custom is not None:  # its definition may change
+            return strategy_for(resource)
         name = resource.group_resource
         if name not in self._strategies:
             self._strategies[name] = strategy_for(resource)
@@ -161,6 +163,9 @@ class Registry:
         """Store a new object whose managers are counted."""
         resource, strategy = target.resource, self.strategy(target.resource)
         metadata = obj["metadata"]
+        if resource.is_ending:
+            why = "create not allowed while custom resource definition is terminating"
+            raise forbidden(resource.group, resource.plural, metadata.get("name", ""), why)
         if not metadata.get("name") and metadata.get("generateName"):
             metadata["name"] = _generated_name(metadata["generateName"])
         target = replace(target, name=metadata.get("name", ""))
@@ -291,7 +296,9 @@ class Registry:
             strategy.prepare_for_update(obj, old)
         if resource.group_resource == _SERVICES:
             service_addresses.keep_allocated(obj, old)
-        self._refuse(resource, target.name, validate_update(resource, obj, old))
+        self._refuse(
+            resource, target.name, validate_update(resource, obj, old, status_only=target.subresource == "status")
+        )
         self._allocate(target, obj)
         admission_chain.validate(self._admission, "UPDATE", resource, obj, old)
         return self.save(target, obj, old, options)

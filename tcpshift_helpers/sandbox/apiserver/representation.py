@@ -114,7 +114,7 @@ class Representation:
             }
         items = [self._item(obj) for obj in objs]
         return {
-            "kind": f"{self._resource.kind}List",
+            "kind": self._resource.list_kind,
             "apiVersion": self._api_version,
             "metadata": metadata,
             "items": items,

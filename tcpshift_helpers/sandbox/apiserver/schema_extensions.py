@@ -11,6 +11,7 @@ from __future__ import annotations
 
 INT64_FIELDS = frozenset(
     {
+        *("maxItems", "maxLength", "maxProperties", "minItems", "minLength", "minProperties"),
         *("observedGeneration", "generation", "deletionGracePeriodSeconds", "terminationGracePeriodSeconds"),
         *("activeDeadlineSeconds", "tolerationSeconds", "expirationSeconds", "sizeBytes", "seconds", "gid", "uid"),
         *("runAsUser", "runAsGroup", "fsGroup", "supplementalGroups", "capacity"),
@@ -47,6 +48,7 @@ META_MODELS = frozenset(
         *("LabelSelectorRequirement", "FieldSelectorRequirement", "Condition"),
     }
 )
+PACKAGES = {"apiextensions": "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions"}
 GROUP_MODELS: dict[str, str] = {
     "apps": "Deployment|ReplicaSet|RollingUpdateDeployment",
     "authentication": "SelfSubjectReview|UserInfo",
@@ -54,6 +56,7 @@ GROUP_MODELS: dict[str, str] = {
     "|(Field|Label)SelectorAttributes",
     "batch": "Job|PodFailurePolicy|SuccessPolicy|UncountedTerminatedPods",
     "coordination": "Lease",
+    "apiextensions": "CustomResource|JSONSchemaProps|ExternalDocumentation|ValidationRule|SelectableField|WebhookConversion",
     "discovery": "Endpoint$|Endpoint(Slice|Conditions|Hints)|For(Zone|Node)",
 }
 

@@ -58,8 +58,13 @@ class Schemas:
             return ".".join([*reversed(group.split(".")), version, kind])
         return self._names.get((group, version, kind))
 
+    def described(self, group: str, version: str, kind: str) -> Schema | None:
+        """As `of`, with the descriptions of a custom resource's fields; they are not kept in memory."""
+        custom = self._custom(group, version, kind)
+        return _complete(custom.load_schema(), group, version, kind) if custom else self.of(group, version, kind)
+
     def of(self, group: str, version: str, kind: str) -> Schema | None:
-        """A kind's schema, or None if there is none."""
+        """A kind's schema, or None if there is none; that of a custom resource without descriptions."""
         custom = self._custom(group, version, kind)
         if custom:
             known = self._completed.get((group, version, kind))
@@ -105,7 +110,8 @@ def full_name(model: str) -> str:
     named = _GROUP_IN_NAME.match(model)
     matching = (group for group, models in extensions.GROUP_MODELS.items() if re.match(models, name))
     group = named[1].lower() if named else next(matching, "core")
-    return f"io.k8s.api.{group}.v1.{name}"
+    package = extensions.PACKAGES.get(group, f"io.k8s.api.{group}")
+    return f"{package}.v1.{name}"
 
 
 def derive(read_model: Callable[[str], Model | None]) -> dict[str, Schema]:

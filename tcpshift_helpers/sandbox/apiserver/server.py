@@ -20,13 +20,12 @@ from aiohttp import web
 
 from tcpshift_helpers.errors import PortInUseError
 from tcpshift_helpers.sandbox import certificates
-from tcpshift_helpers.sandbox.apiserver import gateway_api_schemas, istio_schemas
 from tcpshift_helpers.sandbox.apiserver.authentication import Authenticator
 from tcpshift_helpers.sandbox.apiserver.bootstrap import bootstrap
 from tcpshift_helpers.sandbox.apiserver.catalog import Catalog
 from tcpshift_helpers.sandbox.apiserver.codec import Codec
-from tcpshift_helpers.sandbox.apiserver.definitions import resource_type
 from tcpshift_helpers.sandbox.apiserver.documents import Documents
+from tcpshift_helpers.sandbox.apiserver.established import Established
 from tcpshift_helpers.sandbox.apiserver.field_manager import FieldManager
 from tcpshift_helpers.sandbox.apiserver.handlers import ResourceHandler, json_response
 from tcpshift_helpers.sandbox.apiserver.merge_types import MergeTypes
@@ -104,13 +103,16 @@ async def serve(home: Home, admission: Sequence[Admission] = ()) -> AsyncIterato
 
 
 def _application(home: Home, store: Store, subnet: Subnet, admission: Sequence[Admission]) -> web.Application:
-    catalog = Catalog(map(resource_type, [*istio_schemas.definitions(), *gateway_api_schemas.definitions()]))
+    catalog = Catalog()
     schemas = Schemas.load(home.cache, catalog)
     registry = Registry(store, tuple(subnet.cluster_ips()), FieldManager(MergeTypes(schemas)), admission)
+    established = Established(registry, catalog)
     bootstrap(registry, catalog, subnet.api_server, API_PORT)
+    established.begin(asyncio.get_running_loop().call_soon)
     token = home.token.read_text(encoding="utf-8").strip()
     kubelet_tls = ssl.create_default_context(cafile=home.pki / "ca.crt")
     streams = Streams(store, Kubelet(subnet.api_server, KUBELET_PORT, token, kubelet_tls))
+    established.on_change = streams.end_watches
     codec = Codec(schemas, catalog)
     front = Front(
         Authenticator(token),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tcpshift_helpers.sandbox.apiserver import field_sets, managers
+from tcpshift_helpers.sandbox.apiserver.definitions import DEFINITIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -268,8 +269,38 @@ def _qos_class(spec: Object) -> str:
     return "Guaranteed" if guaranteed else "Burstable"
 
 
+class DefinitionStrategy(Strategy):
+    """A custom resource definition remembers every version that objects were ever kept in."""
+
+    def prepare_for_create(self, obj: Object) -> None:
+        """No names accepted yet."""
+        super().prepare_for_create(obj)
+        obj["status"] = {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": []}
+        _note_storage_version(obj)
+
+    def prepare_for_update(self, obj: Object, old: Object) -> None:
+        """Keep the status but for a new storage version."""
+        super().prepare_for_update(obj, old)
+        obj["status"] = dict(obj["status"])
+        _note_storage_version(obj)
+
+    def keep_metadata_on_status_update(self, obj: Object, old: Object) -> None:
+        """Labels and annotations belong to the main resource."""
+        _keep(obj["metadata"], old["metadata"], "labels")
+        _keep(obj["metadata"], old["metadata"], "annotations")
+
+
+def _note_storage_version(definition: Object) -> None:
+    versions = (definition.get("spec") or {}).get("versions") or ()
+    stored = definition["status"].get("storedVersions") or []
+    storage = next((one["name"] for one in versions if one.get("storage")), None)
+    if storage is not None and storage not in stored:
+        definition["status"]["storedVersions"] = [*stored, storage]
+
+
 _BUILT_IN: dict[str, Callable[[ResourceType], Strategy]] = {
     "namespaces": NamespaceStrategy,
+    DEFINITIONS: lambda resource: DefinitionStrategy(resource, unconditional_update=False, counts_generations=True),
     "pods": lambda resource: PodStrategy(resource, returns_deleted=True, counts_generations=True),
     "nodes": NodeStrategy,
     "services": lambda resource: ServiceStrategy(

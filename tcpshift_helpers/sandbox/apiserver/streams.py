@@ -71,6 +71,10 @@ class Streams:
                     await response.write(line)
         return response
 
+    def end_watches(self, resource: str) -> None:
+        """End the watches of a kind, because it is served no longer, or differently."""
+        self._wakeups.end(resource)
+
     def close(self) -> None:
         """End all watches, because the server stops."""
         self._wakeups.close()

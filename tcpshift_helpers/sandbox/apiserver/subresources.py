@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tcpshift_helpers.sandbox.apiserver import managers, scale_managers
+from tcpshift_helpers.sandbox.apiserver.custom_resources import at_path
 from tcpshift_helpers.sandbox.apiserver.deletion import delete
 from tcpshift_helpers.sandbox.apiserver.registry import Registry, Target, timestamp
 from tcpshift_helpers.sandbox.apiserver.request import DeleteOptions, WriteOptions, delete_options
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tcpshift_helpers.sandbox.apiserver.field_manager import Write
+    from tcpshift_helpers.sandbox.apiserver.resources import ResourceType
 
 Object = dict[str, Any]
 
@@ -28,18 +30,42 @@ SUCCESS: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status
 _SCALE_METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 
-def scale_of(obj: Object) -> Object:
-    """The `autoscaling/v1` Scale of a Deployment or ReplicaSet."""
-    spec, status = obj.get("spec") or {}, obj.get("status") or {}
+def scale_of(obj: Object, resource: ResourceType) -> Object:
+    """The `autoscaling/v1` Scale of a Deployment, a ReplicaSet, or a custom resource that has one.
+
+    Raises:
+        StatusError: 500, the custom resource does not say how many replicas it wants.
+    """
+    paths = resource.definition and resource.definition.scale
+    if paths:
+        replicas, ready = at_path(obj, paths.spec_replicas), at_path(obj, paths.status_replicas)
+        selector = at_path(obj, paths.label_selector) if paths.label_selector else None
+        if replicas is None:
+            raise internal_error(f'the spec replicas field "{paths.spec_replicas}" does not exist')
+    else:
+        spec = obj.get("spec") or {}
+        replicas, ready = spec.get("replicas"), (obj.get("status") or {}).get("replicas")
+        selector = _selector_text(spec.get("selector") or {})
     metadata = obj["metadata"]
-    replicas = spec.get("replicas")
+    status = {"replicas": ready or 0, **({"selector": selector} if selector is not None else {})}
     return {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": {field: metadata[field] for field in _SCALE_METADATA if field in metadata},
         "spec": {"replicas": replicas} if replicas else {},
-        "status": {"replicas": status.get("replicas", 0), "selector": _selector_text(spec.get("selector") or {})},
+        "status": status,
     }
+
+
+def _with_replicas(obj: Object, resource: ResourceType, replicas: int) -> Object:
+    paths = resource.definition and resource.definition.scale
+    path = (paths.spec_replicas if paths else ".spec.replicas").strip(".").split(".")
+    scaled = below = dict(obj)
+    for name in path[:-1]:
+        below[name] = dict(below.get(name) or {})
+        below = below[name]
+    below[path[-1]] = replicas
+    return scaled
 
 
 def update_scale(
@@ -94,7 +120,7 @@ def _scaled(
 
     def scaled(obj: Object) -> Object:
         entries = obj["metadata"].get("managedFields") or []
-        before = scale_of(obj)
+        before = scale_of(obj, target.resource)
         before["metadata"] = managers.stated(before["metadata"], scale_managers.of_scale(entries))
         scale = wished(before)
         metadata, spec = scale.get("metadata") or {}, scale.get("spec") or {}
@@ -105,14 +131,13 @@ def _scaled(
         if replicas < 0:
             raise _invalid_scale(target.name, replicas)
         version = metadata.get("resourceVersion") or obj["metadata"]["resourceVersion"]
-        spec = {**(obj.get("spec") or {}), "replicas": replicas}
         managed = scale_managers.of_scaled(entries, metadata.get("managedFields") or [], api_version)
         metadata = {**managers.stated(obj["metadata"], managed), "resourceVersion": version}
-        return {**obj, "metadata": metadata, "spec": spec}
+        return _with_replicas({**obj, "metadata": metadata}, target.resource, replicas)
 
     main = Target(target.resource, target.version, target.namespace, target.name)
     obj, _ = registry.update(main, scaled, options, conditional=conditional, managed=True)
-    return scale_of(obj)
+    return scale_of(obj, target.resource)
 
 
 def bind(registry: Registry, target: Target, binding: Object, options: WriteOptions) -> Object:

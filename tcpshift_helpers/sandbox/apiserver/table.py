@@ -3,7 +3,7 @@
 Pure; it is told what time it is. All columns are always made, those of `-o wide` with priority 1: kubectl chooses.
 Descriptions of columns, which kubectl does not show, are left empty; the objects of the rows are added by the caller.
 
-Source: kube-apiserver 1.34, measured kind by kind; Istio's columns from its custom resource definitions.
+Source: kube-apiserver 1.34, measured kind by kind; those of custom resources from their definitions.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from tcpshift_helpers.sandbox.apiserver import json_path
 from tcpshift_helpers.sandbox.apiserver.durations import age
 from tcpshift_helpers.sandbox.apiserver.go_values import compact_json
 from tcpshift_helpers.sandbox.apiserver.pod_summary import summarize
-from tcpshift_helpers.sandbox.apiserver.resources import ResourceType
+from tcpshift_helpers.sandbox.apiserver.resources import CustomVersion, ResourceType
 from tcpshift_helpers.sandbox.apiserver.selectors import label_selector_from_object
 from tcpshift_helpers.sandbox.apiserver.status import StatusError
 
@@ -243,20 +244,37 @@ def _few(items: Sequence[str]) -> str:
     return ",".join(items[:_LIST_LENGTH]) + more if items else "<unset>"
 
 
-def _json_path(*keys: str) -> Callable[[Object], Any]:
-    """A printer column of a custom resource: text as it is, all else as JSON, null when it is not there."""
-
-    def cell(obj: Object) -> Any:
-        value: Any = obj
-        for key in keys:
-            value = value.get(key) if isinstance(value, dict) else None
-        return value if value is None or isinstance(value, str) else compact_json(value)
-
-    return cell
+def _by_definition(definition: CustomVersion) -> tuple[list[Object], Callable[[Object, datetime], Cells]]:
+    """Columns and cells as a custom resource definition has them."""
+    columns = [_defined_column(column) for column in definition.columns]
+    return [_NAME, *columns], lambda obj, now: [_name(obj), *(_cell(column, obj, now) for column in definition.columns)]
 
 
-def _custom(*cells: Callable[[Object], Any]) -> Callable[[Object, datetime], Cells]:
-    return lambda obj, now: [_name(obj), *(cell(obj) for cell in cells), _age(obj, now)]
+def _defined_column(column: Object) -> Object:
+    default = f"Custom resource definition column (in JSONPath format): {column['jsonPath']}"
+    return {
+        "name": column["name"],
+        "type": column["type"],
+        "format": column.get("format", ""),
+        "description": column.get("description") or default,
+        "priority": column.get("priority", 0),
+    }
+
+
+def _cell(column: Object, obj: Object, now: datetime) -> Any:
+    found = json_path.find(obj, column["jsonPath"])
+    if not found or found[0] is None:
+        return None
+    value, kind = found[0], column["type"]
+    if kind == "string":
+        return value if isinstance(value, str) else compact_json(value)
+    if kind == "date":
+        return age(value, now) if isinstance(value, str) else None
+    if kind == "boolean":
+        return value if isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return int(value) if kind == "integer" else value
 
 
 def _counted(kind: str) -> Callable[[Object, datetime], Cells]:
@@ -317,22 +335,29 @@ _KINDS: dict[tuple[str, str], tuple[list[Object], Callable[[Object, datetime], C
     ),
     ("", "Endpoints"): ([_NAME, *_narrow("Endpoints", "Age")], _endpoints),
     ("batch", "Job"): ([_NAME, *_narrow("Status", "Completions", "Duration", "Age"), *_WORKLOAD_WIDE], _job),
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): (
+        [_NAME, _column("Created At", "date")],
+        lambda obj, now: [_name(obj), obj["metadata"].get("creationTimestamp")],
+    ),
     ("coordination.k8s.io", "Lease"): ([_NAME, *_narrow("Holder", "Age")], _lease),
-    ("networking.istio.io", "VirtualService"): (
-        [_NAME, *_narrow("Gateways", "Hosts"), _DATE],
-        _custom(_json_path("spec", "gateways"), _json_path("spec", "hosts")),
-    ),
-    ("networking.istio.io", "DestinationRule"): (
-        [_NAME, *_narrow("Host"), _DATE],
-        _custom(_json_path("spec", "host")),
-    ),
 }
-_OTHERS: tuple[list[Object], Callable[[Object, datetime], Cells]] = ([_NAME, _DATE], _custom())
+_OTHERS: tuple[list[Object], Callable[[Object, datetime], Cells]] = (
+    [_NAME, _DATE],
+    lambda obj, now: [_name(obj), _age(obj, now)],
+)
+
+
+def _columns_and_cells(resource_type: ResourceType) -> tuple[list[Object], Callable[[Object, datetime], Cells]]:
+    if resource_type.definition is not None and resource_type.definition.columns:
+        return _by_definition(resource_type.definition)
+    if resource_type.definition is not None:
+        return _OTHERS
+    return _KINDS.get((resource_type.group, resource_type.kind), _OTHERS)
 
 
 def columns(resource_type: ResourceType) -> list[Object]:
     """The kind's `metav1.TableColumnDefinition`s."""
-    definitions, _ = _KINDS.get((resource_type.group, resource_type.kind), _OTHERS)
+    definitions, _ = _columns_and_cells(resource_type)
     return [dict(definition) for definition in definitions]
 
 
@@ -344,7 +369,7 @@ def table(resource_type: ResourceType, objs: Sequence[Object], now: datetime) ->
         objs: objects of it.
         now: the time that ages are counted to, with its zone.
     """
-    _, cells = _KINDS.get((resource_type.group, resource_type.kind), _OTHERS)
+    _, cells = _columns_and_cells(resource_type)
     rows = []
     for obj in objs:
         row: Object = {"cells": cells(obj, now)}

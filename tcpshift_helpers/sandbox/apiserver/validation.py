@@ -1,19 +1,21 @@
 """Whether an object may be stored: its fields against the schema, its values against the kind's rules.
 
 Pure. The rules live in one module a group of kinds (`pod_rules`, `workload_rules`, `service_rules`, `core_rules`,
-`metadata_rules`, `custom_resources`); this one knows which apply. What Istio's webhook refuses is the mesh's business.
+`metadata_rules`, `custom_resources`, `definition_rules`); this one knows which apply. What Istio's webhook refuses is the mesh's business.
 
 Source: kube-apiserver 1.34, measured; each module says what it leaves out.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 from tcpshift_helpers.sandbox.apiserver import (
     core_rules,
     custom_resources,
+    definition_rules,
     job_rules,
     names,
     service_rules,
@@ -37,6 +39,8 @@ Object = dict[str, Any]
 def unknown_fields(schemas: Schemas, resource_type: ResourceType, version: str, obj: Object) -> list[str]:
     """One sentence per field that the kind does not have, `unknown field "spec.x"`, in the object's order.
 
+    Of a custom resource only the metadata is asked here; its other unknown fields are told as they are pruned.
+
     Raises:
         StatusError: 400 at the first value of a type that the kind's field cannot hold.
     """
@@ -46,7 +50,7 @@ def unknown_fields(schemas: Schemas, resource_type: ResourceType, version: str, 
     walk = FieldWalk(schemas)
     try:
         custom = is_custom(resource_type)
-        paths = walk.custom(obj, schema) if custom else walk.built_in(obj, schema, resource_type.kind)
+        paths = walk.metadata(obj.get("metadata")) if custom else walk.built_in(obj, schema, resource_type.kind)
     except WrongTypeError as error:
         head = f"{resource_type.kind} in version {quoted(version)} cannot be handled as a {resource_type.kind}"
         raise bad_request(f"{head}: {error}") from None
@@ -60,10 +64,6 @@ _NAME_RULES: dict[str, Callable[[str], list[str]]] = {
 
 
 def _create_rules(resource_type: ResourceType) -> Callable[[Object], list[FieldError]]:
-    custom = resource_type.custom
-    if custom is not None:
-        schema = custom[resource_type.storage_version].schema
-        return lambda obj: custom_resources.validate(schema, obj)
     rules: dict[str, Callable[[Object], list[FieldError]]] = {
         "Pod": lambda pod: validate_pod_spec(pod.get("spec") or {}, "spec"),
         "Deployment": workload_rules.validate_deployment,
@@ -77,22 +77,32 @@ def _create_rules(resource_type: ResourceType) -> Callable[[Object], list[FieldE
         "Secret": core_rules.validate_secret,
         "Node": core_rules.validate_node,
         "Event": core_rules.validate_event,
+        "CustomResourceDefinition": definition_rules.validate,
     }
     return rules.get(resource_type.kind, lambda obj: [])
 
 
 def validate_create(resource_type: ResourceType, obj: Object) -> list[FieldError]:
     """All objections to a new object, defaults filled in; empty when it may be stored."""
+    metadata, definition = obj.get("metadata") or {}, resource_type.definition
+    if definition is not None:
+        return validate_metadata(metadata, names.dns_subdomain) + custom_resources.validate(definition, obj)
     name_rule = _NAME_RULES.get(resource_type.kind, names.dns_subdomain)
-    return validate_metadata(obj.get("metadata") or {}, name_rule) + _create_rules(resource_type)(obj)
+    if resource_type.kind == "CustomResourceDefinition":
+        name_rule = functools.partial(definition_rules.name_problems, obj)
+    return validate_metadata(metadata, name_rule) + _create_rules(resource_type)(obj)
 
 
-def validate_update(resource_type: ResourceType, obj: Object, old: Object) -> list[FieldError]:
+def validate_update(
+    resource_type: ResourceType, obj: Object, old: Object, *, status_only: bool = False
+) -> list[FieldError]:
     """All objections to a changed object: those to a new one, and those to what may not change."""
-    found = validate_create(resource_type, obj)
-    found += validate_metadata_update(obj.get("metadata") or {}, old.get("metadata") or {})
-    if is_custom(resource_type):
-        return found
+    metadata, definition = obj.get("metadata") or {}, resource_type.definition
+    changed = validate_metadata_update(metadata, old.get("metadata") or {})
+    if definition is not None:
+        judge = custom_resources.validate_status if status_only else custom_resources.validate
+        return validate_metadata(metadata, names.dns_subdomain) + changed + judge(definition, obj, old)
+    found = validate_create(resource_type, obj) + changed
     changes = _CHANGE_RULES.get(resource_type.kind)
     return found + changes(obj, old) if changes else found
 
@@ -123,6 +133,7 @@ _CHANGE_RULES: dict[str, Callable[[Object, Object], list[FieldError]]] = {
     "Service": lambda service, old: (
         service_rules.validate_service_update(service, old) + service_rules.validate_service_status(service)
     ),
+    "CustomResourceDefinition": definition_rules.validate_change,
     "ConfigMap": core_rules.validate_immutable_data,
     "Secret": core_rules.validate_immutable_data,
     "EndpointSlice": _endpoint_slice_changes,

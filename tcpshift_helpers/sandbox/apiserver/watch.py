@@ -36,6 +36,16 @@ def expired(asked: int, oldest: int) -> StatusError:
     return StatusError(410, "Expired", f"too old resource version: {asked} ({oldest})")
 
 
+class Wakeup(asyncio.Event):
+    """Set after a write.
+
+    Attributes:
+        is_last: the watch ends when it has told what was written.
+    """
+
+    is_last = False
+
+
 class Wakeups:
     """Wakes the watchers of a kind when one of its objects was written.
 
@@ -45,19 +55,25 @@ class Wakeups:
 
     def __init__(self, store: Store) -> None:
         """Listen to `store`."""
-        self._events: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._events: defaultdict[str, set[Wakeup]] = defaultdict(set)
         self.closed = False
         store.on_change(self._wake)
 
-    def add(self, resource: str) -> asyncio.Event:
+    def add(self, resource: str) -> Wakeup:
         """An event that is set after each write; give it back with `remove`."""
-        event = asyncio.Event()
+        event = Wakeup()
         self._events[resource].add(event)
         return event
 
-    def remove(self, resource: str, event: asyncio.Event) -> None:
+    def remove(self, resource: str, event: Wakeup) -> None:
         """Stop waking."""
         self._events[resource].discard(event)
+
+    def end(self, resource: str) -> None:
+        """End the watches of a kind, because it is served no longer, or differently."""
+        for event in self._events[resource]:
+            event.is_last = True
+            event.set()
 
     def close(self) -> None:
         """End all watches."""
@@ -133,7 +149,7 @@ async def watch(
             if options.bookmarks and now >= next_bookmark:
                 yield _line("BOOKMARK", representation.bookmark(cursor, initial_events_end=False))
                 next_bookmark = _next_bookmark(ends)
-            if now >= ends or wakeups.closed:
+            if now >= ends or wakeups.closed or wakeup.is_last:
                 return
             await _wait(wakeup, min(ends, next_bookmark if options.bookmarks else ends) - now)
     finally:
