@@ -16,7 +16,9 @@ def test_a_kind_is_found_by_path_and_by_name() -> None:
     gateway = catalog.by_path(ISTIO, "v1beta1", "gateways")
     assert gateway is not None
     assert (
-        gateway is catalog.by_kind(ISTIO, "v1", "Gateway") is catalog.by_group_resource("gateways.networking.istio.io")
+        gateway
+        == catalog.by_kind(ISTIO, "v1beta1", "Gateway")
+        == catalog.by_group_resource(f"gateways.{ISTIO}").at("v1beta1")
     )
     assert catalog.has_group(ISTIO)
     assert catalog.by_path(ISTIO, "v2", "gateways") is None
