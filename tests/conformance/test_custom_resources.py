@@ -147,6 +147,14 @@ def test_a_definition_has_its_names_accepted_and_is_established(api, group):
     ]
 
 
+def test_a_definition_is_applied_on_the_server_s_side(api, group):
+    path = f"{DEFINITIONS}/widgets.{group}?fieldManager=tester"
+    applied = api.patch(path, definition(group), "application/apply-patch+yaml")
+    assert applied.code == 201, applied.body
+    properties = applied.body["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    assert (properties["color"]["enum"], properties["size"]["default"]) == (["red", "blue"], 3)
+
+
 def test_a_name_that_is_taken_is_not_accepted(api, group):
     establish(api, definition(group, names={"shortNames": ["wd"]}))
     other = definition(group, plural="gadgets", kind="Gadget", names={"shortNames": ["wd"]})

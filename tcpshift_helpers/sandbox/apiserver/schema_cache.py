@@ -18,7 +18,7 @@ from tcpshift_helpers.errors import SandboxError
 from tcpshift_helpers.sandbox.apiserver.model_sources import Model, parse
 from tcpshift_helpers.sandbox.apiserver.schemas import derive
 
-_FORM = 5  # to be raised whenever `derive` makes something else of the same models
+_FORM = 6  # to be raised whenever `derive` makes something else of the same models
 _MODEL_IMPORT = re.compile(r"from kubernetes\.client\.models\.(\w+) import (\w+)")
 
 

@@ -172,7 +172,7 @@ _PLAIN_TYPES: dict[str, Schema] = {
     "bool": {"type": "boolean"},
     "float": {"type": "number", "format": "double"},
     "bytes": {"type": "string", "format": "byte"},
-    "object": {"type": "object"},
+    "object": {},  # any value
 }
 
 
@@ -189,7 +189,7 @@ def _type(kind: str, path: str) -> Schema:
         return {"type": "integer", "format": width}
     special = _special_scalar(kind, path)
     plain = _PLAIN_TYPES.get(kind) if special is None else None
-    return dict(plain) if plain else _reference(special or full_name(kind))
+    return _reference(special or full_name(kind)) if plain is None else dict(plain)
 
 
 def _special_scalar(kind: str, path: str) -> str | None:
