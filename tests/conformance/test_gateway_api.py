@@ -59,6 +59,50 @@ def test_a_route_is_one_object_in_both_versions(api, paths):
     assert read["spec"]["rules"][0]["backendRefs"][0]["weight"] == 80
 
 
+@pytest.mark.parity("Gateway API: the warning that TCPRoute v1alpha2 is deprecated", "works")
+def test_the_older_version_says_that_it_is_deprecated(api, paths):
+    sentence = (
+        "The v1alpha2 version of TCPRoute has been deprecated and will be removed in a future release of the API. "
+        "Please upgrade to v1."
+    )
+    path = f"{paths['v1alpha2']}/tcproutes"
+    for answer in (api.post(path, route("v1alpha2")), api.get(path), api.get(f"{path}/r"), api.delete(f"{path}/r")):
+        assert answer.warnings == [f'299 - "{sentence}"']
+    assert api.get(f"{paths['v1']}/tcproutes").warnings == []
+
+
+def test_the_columns_that_kubectl_shows(api, paths):
+    path = f"{paths['v1']}/gateways"
+    assert api.post(path, gateway()).code == 201
+    address = {"type": "IPAddress", "value": "192.0.2.1"}
+    condition = {"lastTransitionTime": "2026-01-01T00:00:00Z", "message": "", "reason": "R", "status": "True"}
+    status = {"addresses": [address], "conditions": [{**condition, "type": "Programmed"}]}
+    assert api.patch(f"{path}/g/status", {"status": status}).code == 200
+    table = api.get(path, accept="application/json;as=Table;v=v1;g=meta.k8s.io").body
+    assert [column["name"] for column in table["columnDefinitions"]] == [
+        "Name",
+        "Class",
+        "Address",
+        "Programmed",
+        "Age",
+    ]
+    assert table["rows"][0]["cells"][:4] == ["g", "nobodys", "192.0.2.1", "True"]
+
+
+@pytest.mark.parity("Gateway API: defaults of Gateway and TCPRoute", "works")
+def test_what_is_filled_in(api, paths):
+    made = api.post(f"{paths['v1']}/tcproutes", route()).body["spec"]
+    assert made["parentRefs"] == [{"group": GROUP, "kind": "Gateway", "name": "g"}]
+    backend = {"group": "", "kind": "Service", "name": "tcp-echo-v1", "port": 9000, "weight": 1}
+    assert made["rules"] == [{"backendRefs": [backend]}]
+    made = api.post(f"{paths['v1']}/gateways", gateway()).body
+    assert made["spec"]["listeners"][0]["allowedRoutes"] == {"namespaces": {"from": "Same"}}
+    (manager,) = made["metadata"]["managedFields"]
+    assert manager["fieldsV1"].keys() == {"f:spec"}
+    conditions = [(one["type"], one["status"], one["reason"]) for one in made["status"]["conditions"]]
+    assert conditions == [("Accepted", "Unknown", "Pending"), ("Programmed", "Unknown", "Pending")]
+
+
 def test_bounds_and_required_fields(api, paths):
     field = "spec.rules[0].backendRefs[0].weight"
     refused = api.post(f"{paths['v1']}/tcproutes", route(weight=-1))

@@ -71,8 +71,12 @@ def json_response(body: Object, status: int = 200, warnings: Sequence[str] = ())
     response = web.Response(text=encode(body) + "\n", status=status, content_type="application/json")
     response.charset = None
     for warning in warnings:
-        response.headers.add("Warning", "299 - " + json.dumps(warning, ensure_ascii=False))
+        response.headers.add("Warning", _warning(warning))
     return response
+
+
+def _warning(text: str) -> str:
+    return "299 - " + json.dumps(text, ensure_ascii=False)
 
 
 @contextlib.contextmanager
@@ -126,7 +130,11 @@ class ResourceHandler:
         call = Call(request, target, representation)
         if path.watch or (request.method == "GET" and truthy(request.query.get("watch")) and not path.name):
             return await self._streams.watch(request, target, representation)
-        return await self._verb(call)(call)
+        answer = await self._verb(call)(call)
+        version = resource.custom[path.version] if resource.custom else None
+        if version and version.deprecation_warning:
+            answer.headers.add("Warning", _warning(version.deprecation_warning))
+        return answer
 
     def _verb(self, call: Call) -> Callable[[Call], Awaitable[web.StreamResponse]]:
         target, method = call.target, call.request.method

@@ -9,6 +9,7 @@ metadata kept by status updates as measured on kube-apiserver 1.34.
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -145,6 +146,14 @@ class DeploymentStrategy(Strategy):
 
 class CustomResourceStrategy(Strategy):
     """Kinds of custom resource definitions: the status subresource changes no metadata, and updates name the version they change."""
+
+    def prepare_for_create(self, obj: Object) -> None:
+        """A status that the definition has a default for is there from the beginning."""
+        super().prepare_for_create(obj)
+        definition = self.resource.definition
+        status = definition.schema["properties"].get("status", {}) if definition else {}
+        if "status" in self.resource.subresources and "default" in status:
+            obj["status"] = copy.deepcopy(status["default"])
 
     def keep_metadata_on_status_update(self, obj: Object, old: Object) -> None:
         """Keep all metadata but for who manages which fields."""
