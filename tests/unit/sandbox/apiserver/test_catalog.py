@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+from typing import Any
+
 import pytest
 
+from tcpshift_helpers.sandbox.apiserver import gateway_api_schemas
 from tcpshift_helpers.sandbox.apiserver.catalog import Catalog
-from tcpshift_helpers.sandbox.apiserver.definitions import by_priority, resource_type
+from tcpshift_helpers.sandbox.apiserver.defaults import apply_defaults
+from tcpshift_helpers.sandbox.apiserver.definitions import DEFINITIONS, by_priority, resource_type
 from tcpshift_helpers.sandbox.apiserver.istio_schemas import definitions
+from tcpshift_helpers.sandbox.apiserver.strategy import strategy_for
+from tcpshift_helpers.sandbox.apiserver.validation import validate_create
 
 ISTIO = "networking.istio.io"
 
@@ -55,3 +62,20 @@ def test_a_definition_s_kind_has_its_served_versions_in_order_of_preference() ->
 def test_versions_in_order_of_preference() -> None:
     ordered = ["v10", "v2", "v1", "v11beta2", "v10beta3", "v3beta1", "v12alpha1", "v11alpha2", "foo1", "foo10"]
     assert by_priority(sorted(ordered)) == ordered
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [*definitions(), *gateway_api_schemas.definitions()],
+    ids=lambda definition: definition["metadata"]["name"],
+)
+def test_the_definitions_that_are_there_from_the_start_are_valid(definition: dict[str, Any]) -> None:
+    # They are stored without being judged again.
+    resource = Catalog().by_group_resource(DEFINITIONS)
+    made = apply_defaults(resource, copy.deepcopy(definition))
+    strategy_for(resource).prepare_for_create(made)
+    assert validate_create(resource, made) == []
+    schema = made["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    schema["x-kubernetes-validations"] = [{"rule": "self ="}]
+    (objection,) = validate_create(resource, made)
+    assert "compilation failed" in objection.message
