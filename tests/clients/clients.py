@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 Object = dict[str, Any]
 
-VIRTUAL_SERVICES = {"group": "networking.istio.io", "version": "v1", "plural": "virtualservices"}
-
 
 class Driver(Protocol):
     """What a lesson needs of a client."""
@@ -232,17 +230,20 @@ class Kr8sAsync:
         self.runner.close()
 
 
+def istio_kinds_of_lightkube() -> dict[str, Any]:
+    """Istio's kinds, made known to lightkube: it reads objects of no other."""
+    make = lightkube.generic_resource.create_namespaced_resource
+    kinds = ("Gateway", "DestinationRule", "VirtualService")
+    return {kind: make("networking.istio.io", "v1", kind, f"{kind.lower()}s") for kind in kinds}
+
+
 class LightkubeSync:
     """lightkube, its synchronous client."""
 
     def __init__(self, kubeconfig: Path, namespace: str) -> None:
         self.namespace = namespace
         self.client = lightkube.Client(config=KubeConfig.from_file(kubeconfig), namespace=namespace)
-        for kind in ("Gateway", "DestinationRule", "VirtualService"):
-            lightkube.generic_resource.create_namespaced_resource("networking.istio.io", "v1", kind, f"{kind.lower()}s")
-        self.virtual_service = lightkube.generic_resource.get_generic_resource(
-            "networking.istio.io/v1", "VirtualService"
-        )
+        self.virtual_service = istio_kinds_of_lightkube()["VirtualService"]
 
     def create(self, obj: Object) -> None:
         self.client.create(lightkube.codecs.from_dict(obj))
@@ -271,11 +272,7 @@ class LightkubeAsync:
     def __init__(self, kubeconfig: Path, namespace: str) -> None:
         self.runner, self.namespace = asyncio.Runner(), namespace
         self.client = lightkube.AsyncClient(config=KubeConfig.from_file(kubeconfig), namespace=namespace)
-        for kind in ("Gateway", "DestinationRule", "VirtualService"):
-            lightkube.generic_resource.create_namespaced_resource("networking.istio.io", "v1", kind, f"{kind.lower()}s")
-        self.virtual_service = lightkube.generic_resource.get_generic_resource(
-            "networking.istio.io/v1", "VirtualService"
-        )
+        self.virtual_service = istio_kinds_of_lightkube()["VirtualService"]
 
     def create(self, obj: Object) -> None:
         self.runner.run(self.client.create(lightkube.codecs.from_dict(obj)))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import pytest
 
 from tcpshift_helpers.sandbox.client import PODS, Client
@@ -111,3 +113,16 @@ async def node(api_home: Home, api: Client) -> AsyncIterator[Node]:
     yield made
     await made.stop()
     assert processes.stop_all(api_home) == 0
+
+
+@pytest.fixture
+async def kubelet(node: Node) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client of the kubelet's port, with credentials."""
+    tls = ssl.create_default_context(cafile=str(node.home.pki / "ca.crt"))
+    token = node.home.token.read_text().strip()
+    async with aiohttp.ClientSession(
+        f"https://{node.kubelet.subnet.api_server}:10250",
+        connector=aiohttp.TCPConnector(ssl=tls),
+        headers={"Authorization": f"Bearer {token}"},
+    ) as session:
+        yield session

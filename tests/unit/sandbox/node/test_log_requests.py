@@ -3,30 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
-import pytest
 
 from .conftest import shell
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from .conftest import Node
-
-
-@pytest.fixture
-async def kubelet(node: Node) -> AsyncIterator[aiohttp.ClientSession]:
-    tls = ssl.create_default_context(cafile=str(node.home.pki / "ca.crt"))
-    token = node.home.token.read_text().strip()
-    async with aiohttp.ClientSession(
-        f"https://{node.kubelet.subnet.api_server}:10250",
-        connector=aiohttp.TCPConnector(ssl=tls),
-        headers={"Authorization": f"Bearer {token}"},
-    ) as session:
-        yield session
 
 
 async def logs(kubelet: aiohttp.ClientSession, pod: str, container: str = "c", **query: str) -> tuple[int, str]:

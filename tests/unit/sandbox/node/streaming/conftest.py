@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,24 +15,9 @@ from tcpshift_helpers.sandbox.node.streaming import channels
 from ..conftest import shell
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from ..conftest import Node
 
 Client = aiohttp.ClientSession
-
-
-@pytest.fixture
-async def kubelet(node: Node) -> AsyncIterator[Client]:
-    """A client with credentials."""
-    tls = ssl.create_default_context(cafile=str(node.home.pki / "ca.crt"))
-    token = node.home.token.read_text().strip()
-    async with aiohttp.ClientSession(
-        f"https://{node.kubelet.subnet.api_server}:10250",
-        connector=aiohttp.TCPConnector(ssl=tls),
-        headers={"Authorization": f"Bearer {token}"},
-    ) as session:
-        yield session
 
 
 @pytest.fixture
