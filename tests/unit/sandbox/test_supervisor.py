@@ -226,9 +226,11 @@ def test_a_pid_that_went_to_a_stranger_is_left_alone(home: Home) -> None:
 
 
 def test_a_part_of_another_state_directory_is_left_alone(home: Home, tmp_path: Path) -> None:
-    words = [sys.executable, "-c", "input()", "tcpshift_helpers.sandbox"]
+    words = [sys.executable, "-c", "print(flush=True); input()", "tcpshift_helpers.sandbox"]
     environment = {**os.environ, "TCPSHIFT_HOME": str(tmp_path / "other")}
-    with subprocess.Popen(words, stdin=subprocess.PIPE, env=environment) as other:
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as other:
+        assert other.stdout is not None
+        other.stdout.readline()  # until it runs, the system shows neither its words nor its environment
         assert leftovers.find_part(home, other.pid) is None
         assert leftovers.find_part(Home(tmp_path / "other"), other.pid) is not None
         other.communicate(b"\n")

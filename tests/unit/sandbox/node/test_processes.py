@@ -63,6 +63,11 @@ def _runs(pid: int) -> bool:
         return False
 
 
+def _has_become(pid: int, program: str) -> bool:
+    """Whether a process runs this program: for a moment after it started one, the system shows no words and no environment."""
+    return psutil.Process(pid).cmdline()[:1] == [program]
+
+
 async def test_a_process_is_found_again_by_its_record(home: Home) -> None:
     process = start(home, "sleep 1000")
     (record,) = processes.read_records(home.pod("uid"))
@@ -101,8 +106,9 @@ def test_a_strangers_process_of_the_same_pid_is_left_alone(home: Home) -> None:
         stranger.wait()
 
 
-async def test_a_clock_set_meanwhile_does_not_hide_our_own(home: Home) -> None:
+async def test_a_clock_set_meanwhile_does_not_hide_our_own(home: Home, until: object) -> None:
     process = start(home, "exec sleep 1000")
+    await until(lambda: _has_become(process.record.pid, "sleep"), "it to sleep")  # type: ignore[operator]
     moved = dataclasses.replace(process.record, created=process.record.created - 2)
     assert processes.find(moved) is not None
     processes.stop_all(home)
@@ -127,10 +133,10 @@ def test_the_supervisor_can_import_it_without_asyncio() -> None:
 
 async def test_what_no_record_tells_of_is_ended_and_nothing_else(home: Home, until: object) -> None:
     recorded = start(home, f"sleep 1000 & echo $! > {home.pod('uid')}/child; wait", "uid")
-    unrecorded = start(home, "touch up; exec sleep 1000", "another")
+    unrecorded = start(home, "exec sleep 1000", "another")
     child_file = home.pod("uid") / "child"
     await until(lambda: child_file.exists() and child_file.read_text().strip(), "the child to start")  # type: ignore[operator]
-    await until((home.pod("another") / "up").exists, "the other to start")  # type: ignore[operator]
+    await until(lambda: _has_become(unrecorded.record.pid, "sleep"), "the other to start")  # type: ignore[operator]
     processes.remove_record(home.pod("another"), "c")
     assert processes.end_unrecorded(home) == 1
     assert not _runs(unrecorded.record.pid)

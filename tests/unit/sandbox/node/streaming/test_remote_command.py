@@ -147,10 +147,12 @@ async def test_what_it_leaves_in_its_group_ends_with_it(pod: str, open_session: 
     await until(lambda: not runs(int(done.channels[1])), "the sleep to end")
 
 
-async def test_what_a_killed_agent_left_is_found(node: Node, pod: str, open_session: Any) -> None:
+async def test_what_a_killed_agent_left_is_found(node: Node, pod: str, open_session: Any, until: Any) -> None:
     session = await open_session(pod, "sh", "-c", "echo $$; exec sleep 1000")
     await session.until(channels.STDOUT, b"\n")
     pid = int(session.channels[1])
+    # While it becomes another program, the system shows no environment of it.
+    await until(lambda: psutil.Process(pid).cmdline()[:1] == ["sleep"], "it to sleep")
     assert processes.end_unrecorded(node.home) == 1
     assert not runs(pid)
     assert processes.find(node.records("pod")[0]), "the container is left alone"
