@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tcpshift_helpers.sandbox import client as api
 from tcpshift_helpers.sandbox.mesh import status
 from tcpshift_helpers.sandbox.mesh.model import key_of
+from tcpshift_helpers.sandbox.mesh.rounds import Rounds, attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,10 +25,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("status")
 
 _UNUSED_AFTER_SECONDS = 0.5
-_RETRY_SECONDS = 0.25
 
 
-class StatusWriter:
+class StatusWriter(Rounds):
     """Keeps the condition `Reconciled` of Istio's objects true."""
 
     def __init__(
@@ -43,27 +43,12 @@ class StatusWriter:
             objects: gives the objects to report on, as they are now.
             proxies: gives how far each proxy is now.
         """
+        super().__init__()
         self._client = client
         self._objects = objects
         self._proxies = proxies
-        self._awake = asyncio.Event()
         self._unused_since: dict[tuple[Key, int], float] = {}
         self._told: dict[Key, str] = {}
-
-    def wake(self) -> None:
-        """Something changed: look again."""
-        self._awake.set()
-
-    async def run(self) -> None:
-        """Write for ever."""
-        while True:
-            await self._awake.wait()
-            self._awake.clear()
-            try:
-                await self._write_all()
-            except api.UnreachableError:
-                await asyncio.sleep(_RETRY_SECONDS)
-                self.wake()
 
     async def _write_all(self) -> None:
         loop, unused = asyncio.get_running_loop(), {}
@@ -85,7 +70,7 @@ class StatusWriter:
         now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
         patch = status.patch(obj, found, now)
         metadata, key = obj["metadata"], key_of(obj)
-        try:
+        with attempt(log, f"tell how {'/'.join(key)} fares"):
             if patch is not None:
                 await self._client.merge_patch(resource, metadata["name"], metadata["namespace"], patch, "status")
             if found.reason != status.REJECTED:
@@ -93,9 +78,3 @@ class StatusWriter:
             elif self._told.get(key) != found.message:
                 self._told[key] = found.message
                 await self._client.create(api.EVENTS, status.event(obj, found, now, f"{time.time_ns():x}"))
-        except api.ApiError as error:
-            if error.code >= 500:
-                raise api.UnreachableError(str(error)) from error
-            # Deleted or changed meanwhile: the next event brings it here again.
-            if error.code not in (404, 409):
-                log.warning("cannot tell how %s fares: %s", "/".join(key), error)

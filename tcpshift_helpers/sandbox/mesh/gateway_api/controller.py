@@ -21,6 +21,7 @@ from tcpshift_helpers.sandbox.mesh.gateway_api.addresses import MANAGED
 from tcpshift_helpers.sandbox.mesh.gateway_api.conditions import Condition
 from tcpshift_helpers.sandbox.mesh.gateway_api.translation import translate
 from tcpshift_helpers.sandbox.mesh.model import key_of
+from tcpshift_helpers.sandbox.mesh.rounds import Rounds, attempt
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -31,12 +32,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gateway")
 
-_RETRY_SECONDS = 0.25
 _MADE_BY_US = f"{MANAGED}={infrastructure.MANAGED_BY}"
 _FIELDS = {"GatewayClass": "gateway_classes", "Gateway": "kubernetes_gateways", "TCPRoute": "tcp_routes"}
 
 
-class GatewayApiController:
+class GatewayApiController(Rounds):
     """Keeps true what the Gateway API says of its objects, and what it promises for Gateways."""
 
     def __init__(
@@ -54,6 +54,7 @@ class GatewayApiController:
             snapshot: gives all objects as they are now.
             proxies: gives how far each proxy is now.
         """
+        super().__init__()
         self._client = client
         self._snapshot = snapshot
         self._proxies = proxies
@@ -63,11 +64,6 @@ class GatewayApiController:
             "Deployment": api.Informer(client, api.DEPLOYMENTS, label_selector=_MADE_BY_US),
             "Service": informers["services"],
         }
-        self._awake = asyncio.Event()
-
-    def wake(self) -> None:
-        """Something changed: look again."""
-        self._awake.set()
 
     async def run(self) -> None:
         """Write for ever."""
@@ -78,17 +74,7 @@ class GatewayApiController:
                 group.create_task(informer.run())
             for informer in own:
                 await informer.synced.wait()
-            group.create_task(self._write_for_ever())
-
-    async def _write_for_ever(self) -> None:
-        while True:
-            await self._awake.wait()
-            self._awake.clear()
-            try:
-                await self._write_all()
-            except api.UnreachableError:
-                await asyncio.sleep(_RETRY_SECONDS)
-                self.wake()
+            group.create_task(super().run())
 
     async def _write_all(self) -> None:
         snapshot = self._snapshot()
@@ -138,14 +124,8 @@ class GatewayApiController:
         await self._attempt(informer, self._client.merge_patch(informer.resource, name, namespace, patch, "status"))
 
     async def _attempt(self, informer: api.Informer, write: Awaitable[Obj]) -> None:
-        try:
+        with attempt(log, f"write to {informer.resource.plural}"):
             informer.remember(await write)
-        except api.ApiError as error:
-            if error.code >= 500:
-                raise api.UnreachableError(str(error)) from error
-            # Deleted, changed or made meanwhile: the next event brings it here again.
-            if error.code not in (404, 409):
-                log.warning("cannot write to %s: %s", informer.resource.plural, error)
 
 
 def _has(known: Any, wanted: Any) -> bool:
