@@ -158,6 +158,21 @@ def client_of(peer_kubeconfig: Path | None) -> Callable[[Path], Api]:
     return lambda kubeconfig: api_of(kubeconfig, is_peer=kubeconfig == peer_kubeconfig)
 
 
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    """An empty state directory. The sandbox that was started there goes down with the test, and leaves nothing."""
+    from tcpshift_helpers.sandbox import supervisor
+    from tcpshift_helpers.sandbox.home import Home
+
+    from .remains import what_is_left
+
+    home = Home(tmp_path / "home")
+    yield home
+    if home.root.is_dir():
+        supervisor.stop(home)
+        assert what_is_left(home) == []
+
+
 @pytest.fixture(scope="session")
 def sandbox_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """State directory of a sandbox that is up until the test session ends."""

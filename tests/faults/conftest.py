@@ -1,4 +1,4 @@
-"""A state directory for each test, the command line as a process, and the proof that nothing stays behind."""
+"""The command line as processes on the test's state directory, and waiting."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
 import pytest
 
-from tcpshift_helpers.sandbox import network, supervisor
-from tcpshift_helpers.sandbox.home import Home
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from tcpshift_helpers.sandbox.home import Home
 
 
 @dataclass
@@ -46,20 +43,6 @@ class CommandLine:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    home = Home(tmp_path / "home")
-    yield home
-    if home.root.is_dir():
-        supervisor.stop(home)
-        assert _what_is_left(home) == []
-
-
-@pytest.fixture
-def what_is_left() -> Callable[[Home], list[str]]:
-    return _what_is_left
-
-
-@pytest.fixture
 def until() -> Callable[..., None]:
     return _until
 
@@ -67,28 +50,6 @@ def until() -> Callable[..., None]:
 @pytest.fixture
 def tcpshift(home: Home) -> CommandLine:
     return CommandLine(home)
-
-
-def _what_is_left(home: Home) -> list[str]:
-    """Processes that belong to this state directory, and sockets that listen on its subnet."""
-    left = []
-    for process in psutil.process_iter():
-        try:
-            if process.status() == psutil.STATUS_ZOMBIE or process.pid == os.getpid():
-                continue
-            words, directory = process.cmdline(), process.cwd()
-            named = process.environ().get("TCPSHIFT_HOME")
-        except psutil.Error:
-            continue
-        ours = named == str(home.root) or str(home.root) in " ".join([directory, *words])
-        if ours:
-            left.append(f"{process.pid}: {' '.join(words)}")
-    try:
-        prefix = network.load_subnet(home).prefix
-    except FileNotFoundError:
-        return left
-    listening = (c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.laddr)
-    return left + [f"{c.laddr.ip}:{c.laddr.port}" for c in listening if c.laddr.ip.startswith(f"{prefix}.")]
 
 
 def _until(probe: Callable[[], object], what: str, seconds: float = 60.0) -> None:

@@ -15,6 +15,8 @@ import pytest
 
 from tcpshift_helpers.sandbox import network, readiness, record, supervisor
 
+from ..remains import what_is_left
+
 CONFIG_MAP = '{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kept"}, "data": {"a": "b"}}'
 
 pytestmark = pytest.mark.sandbox
@@ -62,7 +64,7 @@ def test_the_gateway_outlives_the_agent_and_the_api_server(up, home, until) -> N
 
 
 @pytest.mark.parametrize("command", ["down", "up"])
-def test_after_the_supervisor_was_killed(up, home, what_is_left, command) -> None:
+def test_after_the_supervisor_was_killed(up, home, command) -> None:
     address = network.load_subnet(home)
     os.kill(pid_of(home, "supervisor"), signal.SIGKILL)
     code, out, err = up(command)
@@ -75,7 +77,7 @@ def test_after_the_supervisor_was_killed(up, home, what_is_left, command) -> Non
         assert "did not stop in order" in (home.logs / "supervisor.log").read_text()
 
 
-def test_after_everything_was_killed_at_once(up, home, what_is_left) -> None:
+def test_after_everything_was_killed_at_once(up, home) -> None:
     pids = [pid_of(home, name) for name in ("supervisor", "agent", "apiserver")]
     for pid in pids:
         psutil.Process(pid).suspend()

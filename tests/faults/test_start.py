@@ -9,19 +9,17 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tcpshift_helpers.sandbox import lock, network, record, supervisor
 
-if TYPE_CHECKING:
-    pass
+from ..remains import what_is_left
 
 pytestmark = pytest.mark.sandbox
 
 
-def test_the_gateways_port_is_taken(tcpshift, home, what_is_left) -> None:
+def test_the_gateways_port_is_taken(tcpshift, home) -> None:
     home.create()
     gateway = network.choose_subnet(home).gateway
     with socket.socket() as listener:
@@ -36,7 +34,7 @@ def test_the_gateways_port_is_taken(tcpshift, home, what_is_left) -> None:
     assert tcpshift("up")[0] == 0
 
 
-def test_there_is_no_envoy_for_this_platform(tcpshift, home, what_is_left, tmp_path) -> None:
+def test_there_is_no_envoy_for_this_platform(tcpshift, home, tmp_path) -> None:
     (tmp_path / "shadow" / "envoy").mkdir(parents=True)
     (tmp_path / "shadow" / "envoy" / "__init__.py").write_text("raise ImportError('no wheel fits')")
     tcpshift.environment["PYTHONPATH"] = str(tmp_path / "shadow")
@@ -69,7 +67,7 @@ def test_two_starts_at_once_make_one_sandbox(tcpshift, home) -> None:
     assert supervisor.status(home).state == "up"
 
 
-def test_up_and_down_may_be_repeated(tcpshift, home, what_is_left) -> None:
+def test_up_and_down_may_be_repeated(tcpshift, home) -> None:
     assert tcpshift("up")[0] == 0
     first = supervisor.status(home)
     code, out, _ = tcpshift("up")
@@ -81,18 +79,26 @@ def test_up_and_down_may_be_repeated(tcpshift, home, what_is_left) -> None:
     assert tcpshift("down")[:2] == (0, "The sandbox was not running.\n")
 
 
-@pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.fixture
+def held(tcpshift, tmp_path) -> None:
+    """No start comes to its end: the API server waits for its order to stop, and does nothing else."""
+    (tmp_path / "held").mkdir()
+    waiting = "import sys\nif 'apiserver' in sys.orig_argv:\n    sys.stdin.read()\n    sys.exit()\n"
+    (tmp_path / "held" / "sitecustomize.py").write_text(waiting)
+    tcpshift.environment["PYTHONPATH"] = str(tmp_path / "held")
+
+
+@pytest.mark.usefixtures("held")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("moment", ["at once", "parts started"])
-def test_a_start_is_interrupted(  # noqa: PLR0917 (fixtures and two parameters)
-    tcpshift, home, what_is_left, until, number, expected, moment
-) -> None:
+def test_a_start_is_interrupted(tcpshift, home, until, number, moment) -> None:
     with tcpshift.start("up") as command:
         assert command.stdout.readline().startswith("Starting the sandbox")
         if moment == "parts started":
-            until(lambda: (held := record.read(home)) and held.state == record.RUNNING, "the parts are started")
+            until(lambda: (found := record.read(home)) and found.state == record.RUNNING, "the parts are started")
         command.send_signal(number)
         command.communicate(timeout=60)
-    assert command.returncode == expected
+    assert command.returncode == 128 + number
     assert what_is_left(home) == []
     assert not lock.is_held(home.supervisor_lock)
 

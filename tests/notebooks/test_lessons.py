@@ -17,13 +17,10 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from tcpshift_helpers import course
-from tcpshift_helpers.sandbox import supervisor
-from tcpshift_helpers.sandbox.home import Home
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tcpshift_helpers.connection import Cluster
+    from tcpshift_helpers.sandbox.home import Home
 
 FOLDER = Path(__file__).parents[2] / "notebooks" / "en"
 LESSONS = sorted(FOLDER.glob("*.ipynb"))
@@ -59,15 +56,6 @@ def checks(notebook: Any) -> list[str]:
     """The lines that checks printed."""
     lines = [line for cell in code_cells(notebook) for line in printed(cell).splitlines()]
     return [line for line in lines if line.startswith(("PASS ", "NOT YET ")) and not line.endswith(DRAWS_LOTS)]
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    """An empty state directory; the sandbox that a lesson started there goes down with the test."""
-    home = Home(tmp_path / "home")
-    yield home
-    if home.root.is_dir():
-        supervisor.stop(home)
 
 
 @each_lesson
