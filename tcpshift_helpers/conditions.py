@@ -5,6 +5,7 @@ Pure: the API is asked by kubectl.py.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from tcpshift_helpers.api import Object
 
 _STATEMENT = re.compile(r"^condition=(?P<type>[A-Za-z0-9./_-]+)(?:=(?P<status>\w+))?$")
+_STEP = re.compile(
+    r"""\.?(?P<field>(?:[\w/-]|\\\.)+)|\[(?P<index>-?\d+|\*)\]|\[\?\(@\.(?P<key>[\w.]+)\s*==\s*["']?(?P<value>[^"')]*)["']?\)\]"""
+)
 _JSONPATH = re.compile(r"^jsonpath=\{?(?P<path>\.[^=}]+)\}?=(?P<value>.+)$")
 
 
@@ -79,15 +83,57 @@ def condition(obj: Object, kind: str) -> dict[str, Any]:
 
 
 def dig(obj: Any, path: str) -> Any:
-    """The value at a plain jsonpath such as `.spec.ports[0].port`; None when there is none."""
-    for step in re.findall(r"[^.\[\]]+", path):
-        if isinstance(obj, list):
-            obj = obj[int(step)] if step.lstrip("-").isdigit() and -len(obj) <= int(step) < len(obj) else None
-        elif isinstance(obj, dict):
-            obj = obj.get(step)
-        else:
-            return None
-    return obj
+    """The first value at a jsonpath such as `.spec.ports[0].port`; None when there is none."""
+    return next(iter(find(obj, path)), None)
+
+
+def find(obj: Any, path: str) -> list[Any]:
+    """Every value at a jsonpath: fields, indexes, `[*]`, and filters such as `[?(@.name=="tcp")]`.
+
+    Raises:
+        UsageError: the path has something else in it.
+    """
+    values = [obj]
+    position = 0
+    while position < len(path):
+        step = _STEP.match(path, position)
+        if step is None:
+            raise UsageError(f"jsonpath {path!r} is not understood from {path[position:]!r} on.")
+        values = [inner for value in values for inner in _step(value, step)]
+        position = step.end()
+    return values
+
+
+def fill(template: str, obj: Any) -> str:
+    """A text with what each `{jsonpath}` in it finds, as `kubectl get -o jsonpath=…` prints it.
+
+    Raises:
+        UsageError: a path has something in it that is not understood, such as `range`.
+    """
+
+    def found(expression: re.Match[str]) -> str:
+        path = expression[1].removeprefix("$").removeprefix("@")
+        return " ".join(_printed(value) for value in find(obj, path))
+
+    return re.sub(r"\{([^}]*)\}", found, template)
+
+
+def _printed(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+
+
+def _step(value: Any, step: re.Match[str]) -> list[Any]:
+    if step["field"]:
+        name = step["field"].replace("\\.", ".")
+        return [value[name]] if isinstance(value, dict) and name in value else []
+    if not isinstance(value, list):
+        return []
+    if step["key"]:
+        return [item for item in value if str(dig(item, f".{step['key']}")) == step["value"]]
+    if step["index"] == "*":
+        return value
+    index = int(step["index"])
+    return [value[index]] if -len(value) <= index < len(value) else []
 
 
 def pod_troubles(pods: Iterable[Object]) -> list[str]:

@@ -8,10 +8,12 @@ It does not run kubectl, and it does not know Istio.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shlex
 import time
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from tcpshift_helpers import conditions, execution, manifests, tables
@@ -21,12 +23,14 @@ from tcpshift_helpers.errors import AlreadyExistsError, ExecError, NotFoundError
 from tcpshift_helpers.waiting import pod_name, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from tcpshift_helpers.connection import Cluster
 
 _JSONPATH_OPTION = re.compile(r"(?P<option>--for=jsonpath=)(?P<path>\{[^}]*\})=(?P<value>.*)")
+_OUTPUTS = {"", "wide", "yaml", "json", "name"}
+_JSONPATH_OUTPUT = "jsonpath="
 _PATCH_TYPES = {"strategic": STRATEGIC_MERGE_PATCH, "merge": MERGE_PATCH, "json": JSON_PATCH}
 
 
@@ -124,64 +128,75 @@ def get(
     name: str | None = None,
     *,
     namespace: str | None = None,
+    all_namespaces: bool = False,
     selector: str = "",
     output: str = "",
     show_labels: bool = False,
 ) -> Objects:
-    """`kubectl get`: print a table as the server lays it out, or YAML or JSON.
+    """`kubectl get`: print a table as the server lays it out, or YAML or JSON, or what a jsonpath finds.
 
     Args:
         cluster: where.
         kind: any name kubectl takes: `pods`, `svc`, `virtualservice`.
         name: one object; without it all of them.
         namespace: default the cluster's.
+        all_namespaces: those of every namespace.
         selector: label selector, such as `app=tcp-echo`.
-        output: empty for a table, or `wide`, `yaml`, `json`, `name`.
+        output: empty for a table, or `wide`, `yaml`, `json`, `name`, or `jsonpath={.spec.ports[0].port}`.
         show_labels: add the column LABELS.
 
     Raises:
         NotFoundError: no such kind or object.
+        UsageError: no such output, or a jsonpath that is not understood.
     """
-    if output not in {"", "wide", "yaml", "json", "name"}:
-        raise UsageError(f"output={output!r} is not one of wide, yaml, json, name (or nothing, for a table).")
+    _check_output(output)
     resource = cluster.api.resource_named(kind)
-    where = namespace or cluster.namespace
-    words = [
-        "get",
-        kind,
-        *([name] if name else []),
-        *(["-l", selector] if selector else []),
-        *(["-o", output] if output else []),
-    ]
-    _say(cluster, [*words, *(["--show-labels"] if show_labels else [])], where if resource.namespaced else None)
+    where = None if all_namespaces else namespace or cluster.namespace
+    words = ["get", kind]
+    words += [name] if name else []
+    words += ["-A"] if all_namespaces else []
+    words += ["-l", selector] if selector else []
+    words += ["-o", output] if output else []
+    words += ["--show-labels"] if show_labels else []
+    _say(cluster, words, where if resource.namespaced else None)
     query: dict[str, str] = {"labelSelector": selector} if selector else {}
     path = resource.path(where, name)
     if output in {"", "wide"}:
         table = cluster.api.request("GET", path, query={**query, "includeObject": "Object"}, accept=AS_TABLE)
         objects = Objects(row["object"] for row in table.get("rows") or [])
-        labels = (
-            {obj["metadata"]["name"]: obj["metadata"].get("labels") or {} for obj in objects} if show_labels else None
-        )
         if objects:
-            print("\n".join(tables.table_lines(table, wide=output == "wide", labels=labels)))
+            in_all = all_namespaces and resource.namespaced
+            shown = tables.table_lines(table, wide=output == "wide", with_namespace=in_all, with_labels=show_labels)
+            print("\n".join(shown))
         else:
-            print(f"No resources found in {where} namespace." if resource.namespaced else "No resources found")
+            print(
+                f"No resources found in {where} namespace." if resource.namespaced and where else "No resources found"
+            )
         return objects
     found = cluster.api.request("GET", path, query=query)
     objects = Objects([found] if name else found["items"])
     if output == "name":
         print("\n".join(f"{resource.word}/{obj['metadata']['name']}" for obj in objects))
+        return objects
+    shown_object = (
+        _without_noise(found)
+        if name
+        else {"apiVersion": "v1", "kind": "List", "items": [_without_noise(obj) for obj in objects]}
+    )
+    if output == "yaml":
+        print(manifests.to_yaml(shown_object), end="")
+    elif output == "json":
+        print(json.dumps(shown_object, indent=4, sort_keys=True))
     else:
-        shown = (
-            _without_noise(found)
-            if name
-            else {"apiVersion": "v1", "kind": "List", "items": [_without_noise(obj) for obj in objects]}
-        )
-        print(
-            manifests.to_yaml(shown) if output == "yaml" else json.dumps(shown, indent=4),
-            end="" if output == "yaml" else "\n",
-        )
+        print(conditions.fill(output.removeprefix(_JSONPATH_OUTPUT), shown_object))
     return objects
+
+
+def _check_output(output: str) -> None:
+    if output not in _OUTPUTS and not output.startswith(_JSONPATH_OUTPUT):
+        raise UsageError(
+            f"output={output!r} is not one of wide, yaml, json, name, jsonpath=… (or nothing, for a table)."
+        )
 
 
 def label(
@@ -264,22 +279,35 @@ def delete_manifest(
     manifest: str | Path | Mapping[str, Any] | Iterable[Mapping[str, Any]],
     *,
     namespace: str | None = None,
+    ignore_not_found: bool = True,
     timeout_seconds: float = 60.0,
 ) -> None:
-    """`kubectl delete -f --ignore-not-found`: every object of a manifest, kinds the cluster lacks included."""
+    """`kubectl delete -f --ignore-not-found`: every object of a manifest, kinds the cluster lacks included.
+
+    Raises:
+        NotFoundError: one was not there and `ignore_not_found` is False.
+        WaitTimeoutError: as `delete`.
+    """
     loaded = manifests.load(manifest)
-    _say(
-        cluster,
-        ["delete", "-f", loaded.shown_as, "--ignore-not-found"],
-        namespace or _common_namespace(cluster, loaded.objects),
-    )
+    flags = ["--ignore-not-found"] if ignore_not_found else []
+    where = namespace or _common_namespace(cluster, loaded.objects)
+    _say(cluster, ["delete", "-f", loaded.shown_as, *flags], where)
     for obj in loaded.objects:
         try:
             resource = cluster.api.resource_for_kind(obj["apiVersion"], obj["kind"])
         except NotFoundError:
-            continue
-        where = namespace_of(cluster, obj, resource, namespace)
-        delete_one(cluster, resource, obj["metadata"]["name"], where, timeout_seconds=timeout_seconds, say=print)
+            if ignore_not_found:
+                continue
+            raise
+        delete_one(
+            cluster,
+            resource,
+            obj["metadata"]["name"],
+            namespace_of(cluster, obj, resource, namespace),
+            timeout_seconds=timeout_seconds,
+            ignore_not_found=ignore_not_found,
+            say=print,
+        )
 
 
 def logs(
@@ -364,8 +392,23 @@ def _common_namespace(cluster: Cluster, objects: Iterable[Object]) -> str | None
     return None if all(obj["metadata"].get("namespace") for obj in objects) else cluster.namespace
 
 
+_is_typed = ContextVar("_is_typed", default=False)
+
+
+@contextlib.contextmanager
+def typed_by_hand() -> Iterator[None]:
+    """Within it no command line is printed: the learner has just typed it."""
+    token = _is_typed.set(True)
+    try:
+        yield
+    finally:
+        _is_typed.reset(token)
+
+
 def _say(cluster: Cluster, words: list[str], namespace: str | None = None) -> None:
     del cluster  # the context is chosen once, by KUBECONFIG; every line stays short
+    if _is_typed.get():
+        return
     prefix = ["kubectl", *(["-n", namespace] if namespace else [])]
     print("$ " + " ".join(_typed(word) for word in [*prefix, *words]))
 

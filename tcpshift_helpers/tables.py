@@ -15,25 +15,29 @@ _MINIMUM = 6
 
 
 def table_lines(
-    table: dict[str, Any], *, wide: bool = False, labels: dict[str, dict[str, str]] | None = None
+    table: dict[str, Any], *, wide: bool = False, with_namespace: bool = False, with_labels: bool = False
 ) -> list[str]:
     """Lines of a server-side table: a header in capitals, then the rows.
 
     Args:
         table: `meta.k8s.io/v1` Table.
         wide: also the columns that kubectl shows with `-o wide`.
-        labels: labels by object name for a last column LABELS, as `--show-labels` gives.
+        with_namespace: a first column NAMESPACE, as `-A` gives.
+        with_labels: a last column LABELS, as `--show-labels` gives.
 
     Source: kubectl get, measured: columns padded to the longest cell + 3, at least 6 wide, the last one not padded.
     """
     shown = [index for index, column in enumerate(table["columnDefinitions"]) if wide or column.get("priority", 0) == 0]
     header = [table["columnDefinitions"][index]["name"].upper() for index in shown]
     rows = [[_cell(row["cells"][index]) for index in shown] for row in table.get("rows") or []]
-    if labels is not None:
-        header.append("LABELS")
-        for row, source in zip(rows, table["rows"], strict=True):
-            own = labels.get(source["object"]["metadata"]["name"]) or {}
+    for row, source in zip(rows, table.get("rows") or [], strict=True):
+        metadata = source["object"]["metadata"]
+        if with_namespace:
+            row.insert(0, metadata["namespace"])
+        if with_labels:
+            own = metadata.get("labels") or {}
             row.append(",".join(f"{key}={own[key]}" for key in sorted(own)) or "<none>")
+    header = [*(["NAMESPACE"] if with_namespace else []), *header, *(["LABELS"] if with_labels else [])]
     return align([header, *rows])
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tcpshift_helpers.conditions import Wanted, condition, dig, pod_troubles
+from tcpshift_helpers.conditions import Wanted, condition, dig, fill, find, pod_troubles
 from tcpshift_helpers.errors import UsageError
 
 
@@ -95,3 +95,23 @@ def test_pod_troubles() -> None:
         "pod e: Pending",
         "pod g, container c: Error",
     ]
+
+
+def test_find_gives_every_value_and_filters() -> None:
+    obj = {"ports": [{"name": "tcp", "port": 31400}, {"name": "http", "port": 80}], "labels": {"app.io/name": "x"}}
+    assert find(obj, '.ports[?(@.name=="tcp")].port') == [31400]
+    assert find(obj, ".ports[*].name") == ["tcp", "http"]
+    assert find(obj, ".ports[-1].port") == [80]
+    assert find(obj, r".labels.app\.io/name") == ["x"]
+    assert find(obj, ".ports[?(@.name=='none')].port") == []
+
+
+@pytest.mark.parametrize("path", [".ports[", ".ports[a]", "..port", ".ports[?(@.port>80)]", "range .items[*]"])
+def test_a_path_that_is_not_understood_is_refused(path: str) -> None:
+    with pytest.raises(UsageError, match="is not understood from"):
+        find({"ports": []}, path)
+
+
+def test_fill_prints_texts_bare_and_the_rest_as_json() -> None:
+    obj = {"a": "x", "b": [1, True], "c": {"d": "e"}}
+    assert fill("{.a}: {.b[*]} {.c}{$.none}", obj) == 'x: 1 true {"d":"e"}'

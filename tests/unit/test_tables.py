@@ -40,9 +40,14 @@ def test_wide_shows_every_column() -> None:
     ]
 
 
-def test_labels_stand_at_the_end_in_order() -> None:
-    found = table_lines(table(["a", 1, "", "5s"], ["b", 2, "", "5s"]), labels={"a": {"version": "v1", "app": "x"}})
-    assert [line.split()[-1] for line in found] == ["LABELS", "app=x,version=v1", "<none>"]
+def test_namespaces_stand_first_and_labels_last_in_order() -> None:
+    both = table(["a", 1, "", "5s"], ["b", 2, "", "5s"])
+    metadata = [{"namespace": "x", "labels": {"version": "v1", "app": "x"}}, {"namespace": "y"}]
+    for row, own in zip(both["rows"], metadata, strict=True):
+        row["object"]["metadata"] |= own
+    found = [line.split() for line in table_lines(both, with_namespace=True, with_labels=True)]
+    assert [line[0] for line in found] == ["NAMESPACE", "x", "y"]
+    assert [line[-1] for line in found] == ["LABELS", "app=x,version=v1", "<none>"]
 
 
 def test_cells_that_are_no_text() -> None:
