@@ -49,6 +49,23 @@ def test_the_kinds_are_discovered(api):
     assert {"tcproutes", "tcproutes/status"} <= older
 
 
+@pytest.mark.parity("Gateway API: which versions are served, and in which one objects are kept", "works")
+@pytest.mark.parametrize(
+    ("plural", "versions", "kept_in"),
+    [
+        ("gatewayclasses", ["v1", "v1beta1"], "v1"),
+        ("gateways", ["v1", "v1beta1"], "v1"),
+        ("tcproutes", ["v1", "v1alpha2"], "v1"),
+        ("referencegrants", ["v1", "v1beta1"], "v1beta1"),
+    ],
+)
+def test_versions(api, plural, versions, kept_in):
+    definition = api.get(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{plural}.{GROUP}").body
+    assert [one["name"] for one in definition["spec"]["versions"] if one["served"]] == versions
+    assert [one["name"] for one in definition["spec"]["versions"] if one["storage"]] == [kept_in]
+    assert definition["status"]["storedVersions"] == [kept_in]
+
+
 @pytest.mark.parity("Gateway API: TCPRoute as v1 and v1alpha2", "works")
 def test_a_route_is_one_object_in_both_versions(api, paths):
     created = api.post(f"{paths['v1alpha2']}/tcproutes", route("v1alpha2", weight=80))
@@ -71,6 +88,7 @@ def test_the_older_version_says_that_it_is_deprecated(api, paths):
     assert api.get(f"{paths['v1']}/tcproutes").warnings == []
 
 
+@pytest.mark.parity("Gateway API: the columns of Gateway", "works")
 def test_the_columns_that_kubectl_shows(api, paths):
     path = f"{paths['v1']}/gateways"
     assert api.post(path, gateway()).code == 201
@@ -103,6 +121,7 @@ def test_what_is_filled_in(api, paths):
     assert conditions == [("Accepted", "Unknown", "Pending"), ("Programmed", "Unknown", "Pending")]
 
 
+@pytest.mark.parity("Gateway API: bounds and required fields", "works")
 def test_bounds_and_required_fields(api, paths):
     field = "spec.rules[0].backendRefs[0].weight"
     refused = api.post(f"{paths['v1']}/tcproutes", route(weight=-1))
@@ -124,6 +143,7 @@ def test_an_unknown_field_is_refused_where_that_is_asked_for(api, paths):
     assert refused.error == (400, "BadRequest", prefix)
 
 
+@pytest.mark.parity("Gateway API: ReferenceGrant as v1 and v1beta1", "works")
 def test_a_grant_has_no_status(api, paths):
     source = {"group": GROUP, "kind": "TCPRoute", "namespace": "default"}
     spec = {"from": [source], "to": [{"group": "", "kind": "Service"}]}

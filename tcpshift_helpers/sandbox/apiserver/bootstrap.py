@@ -14,6 +14,7 @@ from tcpshift_helpers.sandbox.apiserver.definitions import DEFINITIONS
 from tcpshift_helpers.sandbox.apiserver.registry import NAMESPACES, Registry, Target, new_uid, timestamp
 from tcpshift_helpers.sandbox.apiserver.request import WriteOptions
 from tcpshift_helpers.sandbox.apiserver.store import Key
+from tcpshift_helpers.sandbox.apiserver.strategy import note_storage_version
 
 if TYPE_CHECKING:
     from tcpshift_helpers.sandbox.apiserver.catalog import Catalog
@@ -56,7 +57,8 @@ def _definition(registry: Registry, catalog: Catalog, definition: dict[str, Any]
         # Judged by a test, not here: to compile its rules takes the machinery of CEL, 16 MB for good.
         registry.create(replace(target, name=""), definition, is_judged=True)
     elif known["metadata"]["generation"] == 1:
-        wished = {**known, "spec": apply_defaults(target.resource, definition)["spec"]}
+        wished = {**known, "spec": apply_defaults(target.resource, definition)["spec"], "status": {**known["status"]}}
+        note_storage_version(wished)
         if wished != known:
             registry.store.put(target.key, wished)
 

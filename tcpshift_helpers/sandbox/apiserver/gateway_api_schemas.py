@@ -264,7 +264,7 @@ def definitions() -> list[dict[str, Any]]:
             ],
         ),
         _definition("TCPRoute", tcp_route, _tcp_route(), other_version="v1alpha2", deprecationWarning=_DEPRECATION),
-        _definition("ReferenceGrant", reference_grant, _reference_grant(), short_names=["refgrant"]),
+        _definition("ReferenceGrant", reference_grant, _reference_grant(), short_names=["refgrant"], stored="v1beta1"),
     ]
 
 
@@ -284,6 +284,7 @@ def _definition(
     short_names: list[str] | None = None,
     scope: str = "Namespaced",
     other_version: str = "v1beta1",
+    stored: str = "v1",
     columns: list[dict[str, Any]] | None = None,
     **deprecated: str,
 ) -> dict[str, Any]:
@@ -305,7 +306,7 @@ def _definition(
         "singular": singular,
         **({"shortNames": short_names} if short_names else {}),
     }
-    other = {**version, "name": other_version, "storage": False}
+    newest, other = ({**version, "name": name, "storage": name == stored} for name in ("v1", other_version))
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -321,9 +322,6 @@ def _definition(
             "group": GROUP,
             "names": names,
             "scope": scope,
-            "versions": [
-                {**version, "name": "v1", "storage": True},
-                {**other, "deprecated": True, **deprecated} if deprecated else other,
-            ],
+            "versions": [newest, {**other, "deprecated": True, **deprecated} if deprecated else other],
         },
     }

@@ -285,13 +285,13 @@ class DefinitionStrategy(Strategy):
         """No names accepted yet."""
         super().prepare_for_create(obj)
         obj["status"] = {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": []}
-        _note_storage_version(obj)
+        note_storage_version(obj)
 
     def prepare_for_update(self, obj: Object, old: Object) -> None:
         """Keep the status but for a new storage version."""
         super().prepare_for_update(obj, old)
         obj["status"] = dict(obj["status"])
-        _note_storage_version(obj)
+        note_storage_version(obj)
 
     def keep_metadata_on_status_update(self, obj: Object, old: Object) -> None:
         """Labels and annotations belong to the main resource."""
@@ -299,7 +299,8 @@ class DefinitionStrategy(Strategy):
         _keep(obj["metadata"], old["metadata"], "annotations")
 
 
-def _note_storage_version(definition: Object) -> None:
+def note_storage_version(definition: Object) -> None:
+    """Remember in a definition's status the version in which it has objects kept from now on."""
     versions = (definition.get("spec") or {}).get("versions") or ()
     stored = definition["status"].get("storedVersions") or []
     storage = next((one["name"] for one in versions if one.get("storage")), None)
