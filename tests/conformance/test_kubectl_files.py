@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from .kubectl import MANIFEST
@@ -77,6 +79,22 @@ def test_diff_of_empty_metadata(kubectl):
     metadata = kubectl("get", "virtualservice", "v", "-o", "jsonpath={.metadata}")
     assert not any(field in metadata for field in ("labels", "annotations", "finalizers"))
     assert kubectl("diff", "-f", "-", stdin=VIRTUAL_SERVICE) == ""
+
+
+@pytest.mark.parity("kubectl apply, three-way merge: what it no longer has goes, what others added stays", "works")
+def test_three_way_merge(kubectl, applied):
+    kubectl("scale", "deployment/tcp-echo-v1", "--replicas=3")
+    kubectl("label", "service", "tcp-echo", "others=stay")
+    without = MANIFEST.replace("  replicas: 1\n", "").replace("  - {name: tcp-other, port: 9001}\n", "")
+    without = without.replace("labels: {app: tcp-echo}\nspec:\n  ports", "labels: {new: one}\nspec:\n  ports")
+    assert kubectl("apply", "-f", "-", stdin=without).splitlines()[:2] == [
+        "service/tcp-echo configured",
+        "deployment.apps/tcp-echo-v1 configured",
+    ]
+    assert kubectl("get", "service", "tcp-echo", "-o", "jsonpath={.spec.ports[*].name}") == "tcp"
+    labels = json.loads(kubectl("get", "service", "tcp-echo", "-o", "jsonpath={.metadata.labels}"))
+    assert labels == {"new": "one", "others": "stay"}
+    assert kubectl("get", "deployment", "tcp-echo-v1", "-o", "jsonpath={.spec.replicas}") == "1"
 
 
 @pytest.mark.parity("kubectl apply --prune --prune-allowlist", "works")

@@ -86,6 +86,7 @@ def test_deletion_cannot_be_faked_by_replace(api, core):
     assert answer.error == (422, "Invalid", f'ConfigMap "a" is invalid: {words}')
 
 
+@pytest.mark.parity("API: dry run", "works")
 def test_dry_run_changes_nothing(api, core):
     answer = api.post(f"{core}/configmaps?dryRun=All", config_map())
     assert answer.code == 201
@@ -150,6 +151,7 @@ def test_custom_resource_in_all_its_versions(api, virtual_services, version):
     assert api.get(f"{virtual_services}/w").body["apiVersion"] == "networking.istio.io/v1"
 
 
+@pytest.mark.parity("API: scale", "works")
 def test_scale(api, apps):
     path = f"{apps}/deployments"
     created = api.post(path, deployment()).body["metadata"]
@@ -195,6 +197,7 @@ def test_delete_answers_with_a_status_or_the_object(api, core, apps):
     assert api.delete(f"{core}/serviceaccounts/s").body["kind"] == "ServiceAccount"
 
 
+@pytest.mark.parity("API: deletion with preconditions", "works")
 def test_delete_preconditions(api, core):
     created = api.post(f"{core}/configmaps", config_map()).body["metadata"]
     assert api.delete(f"{core}/configmaps/a", {"preconditions": {"uid": "z"}}).error == (
@@ -213,6 +216,7 @@ def test_delete_preconditions(api, core):
 
 
 @pytest.mark.parametrize(("policy", "finalizer"), [("Foreground", "foregroundDeletion"), ("Orphan", "orphan")])
+@pytest.mark.parity("API: deletion propagation policies", "works")
 def test_propagation_leaves_a_finalizer_to_the_garbage_collector(api, apps, policy, finalizer):
     path = f"{apps}/deployments"
     api.post(path, deployment())
@@ -235,6 +239,7 @@ def test_background_propagation_deletes_at_once(api, apps):
     assert api.get(f"{apps}/deployments/d").code == 404
 
 
+@pytest.mark.parity("API: finalizers", "works")
 def test_own_finalizer_holds_an_object(api, core):
     api.post(f"{core}/configmaps", config_map(finalizers=["example.com/x"]))
     held = api.delete(f"{core}/configmaps/a")
@@ -250,6 +255,7 @@ def test_orphan_dependents_false_answers_accepted_while_held(api, core):
     api.patch(f"{core}/configmaps/a", {"metadata": {"finalizers": []}})
 
 
+@pytest.mark.parity("API: deletecollection", "works")
 def test_delete_collection(api, core):
     for name, label in (("a", "x"), ("b", "x"), ("c", "y")):
         api.post(f"{core}/configmaps", config_map(name, labels={"l": label}))
@@ -287,6 +293,7 @@ def test_unknown_fields_ignored(api, core):
     assert "dada" not in answer.body
 
 
+@pytest.mark.parity("API: field validation, unknown fields", "works")
 def test_unknown_fields_strict(api, virtual_services, core):
     wrong = virtual_service(tcp=[{"route": [{"destination": {"host": "a"}, "wieght": 1}]}])
     assert api.post(f"{virtual_services}?fieldValidation=Strict", wrong).error == (

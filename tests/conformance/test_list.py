@@ -51,17 +51,20 @@ def test_list_of_custom_resources_names_their_kind(api, virtual_services):
         ("l=x,l=y", []),
     ],
 )
+@pytest.mark.parity("API: label selectors", "works")
 def test_label_selector(api, secrets, selector, expected):
     quoted = selector.replace("=", "%3D").replace(" ", "%20")
     assert names(api.get(f"{secrets}?labelSelector={quoted}")) == expected
 
 
+@pytest.mark.parity("API: field selectors", "works")
 def test_field_selector(api, secrets, namespace):
     assert names(api.get(f"{secrets}?fieldSelector=metadata.name%3Da")) == ["a"]
     assert names(api.get(f"{secrets}?fieldSelector=metadata.name!%3Da")) == ["b", "c"]
     assert names(api.get(f"/api/v1/secrets?fieldSelector=metadata.namespace%3D{namespace}")) == ["a", "b", "c"]
 
 
+@pytest.mark.parity("API: lists in pages, limit and continue", "works")
 def test_pages(api, secrets):
     first = api.get(f"{secrets}?limit=2")
     assert (names(first), first.body["metadata"]["remainingItemCount"]) == (["a", "b"], 1)
@@ -87,6 +90,7 @@ def test_exact_version(api, secrets):
     assert (names(answer), answer.body["metadata"]["resourceVersion"]) == (["a", "b", "c"], version)
 
 
+@pytest.mark.parity("API: lists as tables", "works")
 def test_table(api, secrets):
     body = api.get(secrets, accept=TABLE).body
     assert (body["kind"], body["apiVersion"]) == ("Table", "meta.k8s.io/v1")
@@ -180,6 +184,7 @@ def test_discovery_of_core_kinds_has_short_names(api, name):
     assert resource(api.get("/api/v1").body, name).get("shortNames") == expected.get(name)
 
 
+@pytest.mark.parity("API: discovery", "works")
 def test_discovery_of_groups(api):
     groups = {group["name"]: group for group in api.get("/apis").body["groups"]}
     assert {"apps", "discovery.k8s.io", "networking.istio.io"} <= set(groups)
@@ -194,6 +199,7 @@ def test_discovery_of_groups(api):
     assert set(virtual_services["categories"]) == {"istio-io", "networking-istio-io"}
 
 
+@pytest.mark.parity("API: discovery, aggregated", "works")
 def test_aggregated_discovery(api):
     answer = api.get("/apis", accept=AGGREGATED + ",application/json")
     assert answer.headers["Content-Type"] == AGGREGATED

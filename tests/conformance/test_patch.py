@@ -14,11 +14,13 @@ def path(api, core):
     return f"{core}/configmaps/a"
 
 
+@pytest.mark.parity("API: merge patch", "works")
 def test_merge(api, path):
     answer = api.patch(path, {"data": {"k": None, "l": "w"}})
     assert (answer.code, answer.body["data"]) == (200, {"l": "w"})
 
 
+@pytest.mark.parity("API: JSON patch", "works")
 def test_json_patch(api, path):
     operations = [
         {"op": "test", "path": "/data/k", "value": "v"},
@@ -36,6 +38,7 @@ def test_json_patch_whose_test_fails(api, path):
     assert api.get(path).body["data"] == {"k": "v"}
 
 
+@pytest.mark.parity("API: strategic merge patch", "works")
 def test_strategic_merge_joins_lists_by_key(api, core):
     pod = {
         "metadata": {"name": "p"},

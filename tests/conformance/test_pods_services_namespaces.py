@@ -73,6 +73,7 @@ def test_pod_status_may_bring_labels(api, core):
     assert (after["status"]["podIP"], after["status"]["podIPs"]) == ("10.0.0.2", [{"ip": "10.0.0.2"}])
 
 
+@pytest.mark.parity("API: binding", "works")
 def test_binding(api, core):
     api.post(f"{core}/pods", pod())
     binding = {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n"}}
@@ -97,6 +98,7 @@ def test_binding_that_makes_no_sense(api, core):
     assert api.post(f"{core}/pods/p/binding", binding).error == (500, "", "target.name: Required value")
 
 
+@pytest.mark.parity("API: eviction", "works")
 def test_eviction(api, core):
     api.post(f"{core}/pods", pod(nodeName="n"))
     answer = api.post(
@@ -124,6 +126,7 @@ def test_log_of_a_pod_that_cannot_have_one(api, core):
     assert api.get(f"{core}/pods/two/log").error == (400, "BadRequest", message)
 
 
+@pytest.mark.parity("API: addresses of Services", "works")
 def test_service_gets_an_address(api, core):
     spec = api.post(f"{core}/services", service()).body["spec"]
     address = spec.pop("clusterIP")

@@ -176,6 +176,7 @@ def test_no_name(api, core):
     }
 
 
+@pytest.mark.parity("API: AlreadyExists", "works")
 def test_create_twice(api, core):
     assert api.post(f"{core}/configmaps", config_map()).code == 201
     answer = api.post(f"{core}/configmaps", config_map())
@@ -188,6 +189,7 @@ def test_create_with_a_version(api, core):
     assert answer.error == (500, "", "resourceVersion should not be set on objects to be created")
 
 
+@pytest.mark.parity("API: Conflict", "works")
 def test_replace_of_an_older_version(api, core):
     api.post(f"{core}/configmaps", config_map())
     answer = api.put(f"{core}/configmaps/a", config_map(resourceVersion="1"))

@@ -31,6 +31,7 @@ def version(api, path):
     return api.get(path).body["metadata"]["resourceVersion"]
 
 
+@pytest.mark.parity("API: watch from a version on", "works")
 def test_from_a_version_on(api, path, version):
     api.post(path, config_map())
     api.put(f"{path}/a", config_map(data={"k": "w"}))
@@ -58,6 +59,7 @@ def test_without_a_version_the_present_objects_come_first(api, path, parameters)
     assert events(api.watch(path, labelSelector="mine", **parameters)) == [("ADDED", "a"), ("ADDED", "b")]
 
 
+@pytest.mark.parity("API: watch with a label selector", "works")
 def test_label_selector_turns_changes_into_arrivals_and_departures(api, path, version):
     api.post(path, config_map(labels={"l": "no"}))
     api.patch(f"{path}/a", {"metadata": {"labels": {"l": "yes"}}})
@@ -112,6 +114,7 @@ def test_other_version_of_a_custom_resource(api, virtual_services):
     assert event["object"]["apiVersion"] == "networking.istio.io/v1alpha3"
 
 
+@pytest.mark.parity("API: watch with initial events", "works")
 def test_initial_events_end_with_a_bookmark(api, path):
     api.post(path, config_map(labels={"mine": "y"}))
     parameters = {"sendInitialEvents": "true", "allowWatchBookmarks": "true", "resourceVersionMatch": "NotOlderThan"}
@@ -123,6 +126,7 @@ def test_initial_events_end_with_a_bookmark(api, path):
     assert int(bookmark["metadata"]["resourceVersion"]) >= int(seen[0]["object"]["metadata"]["resourceVersion"])
 
 
+@pytest.mark.parity("API: watch with bookmarks", "works")
 def test_bookmark_before_the_end(api, path, version):
     if api.is_peer:
         pytest.skip("a real server sends the first one after about a minute")

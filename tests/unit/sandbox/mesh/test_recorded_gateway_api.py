@@ -62,7 +62,10 @@ def statuses(case: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parity("Gateway API: conditions of Gateway, its listeners and TCPRoute, as recorded from istiod", "works")
+@pytest.mark.parity(
+    "Gateway API: conditions of Gateway, its listeners and TCPRoute, with and without ReferenceGrant, as recorded from istiod",
+    "works",
+)
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_statuses(case: dict[str, Any]) -> None:
     ours, theirs = statuses(case), json.loads(json.dumps(case["statuses"]))
