@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tcpshift_helpers.errors import UsageError
 
@@ -21,6 +21,49 @@ _STEP = re.compile(
     r"""\.?(?P<field>(?:[\w/-]|\\\.)+)|\[(?P<index>-?\d+|\*)\]|\[\?\(@\.(?P<key>[\w.]+)\s*==\s*["']?(?P<value>[^"')]*)["']?\)\]"""
 )
 _JSONPATH = re.compile(r"^jsonpath=\{?(?P<path>\.[^=}]+)\}?=(?P<value>.+)$")
+
+
+class Goal(Protocol):
+    """What a wait waits for."""
+
+    @property
+    def statement(self) -> str:
+        """The goal in a phrase, as it was asked for."""
+
+    def holds(self, obj: Object | None) -> bool:
+        """Whether it is so."""
+
+    def last_seen(self, obj: Object | None) -> str:
+        """The object's present state in a phrase."""
+
+
+class RolledOut:
+    """What `kubectl rollout status deployment/…` waits for: every pod is new, available, and the old ones are gone.
+
+    Source: kubectl, pkg/polymorphichelpers/rollout_status.go.
+    """
+
+    statement = "the rollout"
+
+    def holds(self, obj: Object | None) -> bool:
+        """Whether it is so."""
+        return obj is not None and not self.last_seen(obj)
+
+    def last_seen(self, obj: Object | None) -> str:
+        """What is missing, in kubectl's words; empty when nothing is."""
+        if obj is None:
+            return "it does not exist"
+        status, wanted = obj.get("status", {}), int(obj["spec"].get("replicas", 1))
+        updated = int(status.get("updatedReplicas", 0))
+        if int(status.get("observedGeneration", 0)) < int(obj["metadata"].get("generation", 0)):
+            return "waiting for deployment spec update to be observed"
+        if updated < wanted:
+            return f"{updated} out of {wanted} new replicas have been updated"
+        if int(status.get("replicas", 0)) > updated:
+            return f"{int(status['replicas']) - updated} old replicas are pending termination"
+        if (available := int(status.get("availableReplicas", 0))) < updated:
+            return f"{available} of {updated} updated replicas are available"
+        return ""
 
 
 class Wanted:

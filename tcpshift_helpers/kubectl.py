@@ -387,6 +387,24 @@ def wait(
     return result
 
 
+def rollout_status(
+    cluster: Cluster, deployment: str, *, namespace: str | None = None, timeout_seconds: float = 60.0
+) -> None:
+    """`kubectl rollout status deployment/…`: block until its pods are new and available and the old ones are gone.
+
+    Raises:
+        NotFoundError: there is no such deployment.
+        WaitTimeoutError: says what is missing.
+    """
+    resource = cluster.api.resource_named("deployments.apps")
+    where = namespace or cluster.namespace
+    _say(cluster, ["rollout", "status", f"deployment/{deployment}", f"--timeout={timeout_seconds:g}s"], where)
+    cluster.read(resource, deployment, where)
+    deadline = time.monotonic() + timeout_seconds
+    wait_until(cluster, resource, deployment, conditions.RolledOut(), namespace=where, deadline=deadline)
+    print(f'deployment "{deployment}" successfully rolled out')
+
+
 def _common_namespace(cluster: Cluster, objects: Iterable[Object]) -> str | None:
     """What `-n` may say: nothing, where every object names its own namespace, for kubectl refuses another one."""
     return None if all(obj["metadata"].get("namespace") for obj in objects) else cluster.namespace

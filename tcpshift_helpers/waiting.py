@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def wait_until(
-    cluster: Cluster, resource: Resource, name: str, wanted: conditions.Wanted, *, namespace: str, deadline: float
+    cluster: Cluster, resource: Resource, name: str, wanted: conditions.Goal, *, namespace: str, deadline: float
 ) -> Object | None:
     """The waiting behind `wait`, without a printed line. `deadline` is in `time.monotonic` seconds."""
     seen: Object | None = None

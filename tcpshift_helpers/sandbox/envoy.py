@@ -64,6 +64,8 @@ def command_line(bootstrap_file: Path, *, drain_time_seconds: int = DRAIN_TIME_S
         "1",
         "--drain-time-s",
         str(drain_time_seconds),
+        "--drain-strategy",
+        "immediate",
         # Without it, many Envoys on one machine would meet in one shared memory region.
         "--disable-hot-restart",
         "--log-level",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tcpshift_helpers.conditions import Wanted, condition, dig, fill, find, pod_troubles
+from tcpshift_helpers.conditions import RolledOut, Wanted, condition, dig, fill, find, pod_troubles
 from tcpshift_helpers.errors import UsageError
 
 
@@ -115,3 +115,23 @@ def test_a_path_that_is_not_understood_is_refused(path: str) -> None:
 def test_fill_prints_texts_bare_and_the_rest_as_json() -> None:
     obj = {"a": "x", "b": [1, True], "c": {"d": "e"}}
     assert fill("{.a}: {.b[*]} {.c}{$.none}", obj) == 'x: 1 true {"d":"e"}'
+
+
+@pytest.mark.parametrize(
+    ("status", "missing"),
+    [
+        ({}, "waiting for deployment spec update to be observed"),
+        ({"observedGeneration": 2, "updatedReplicas": 1}, "1 out of 2 new replicas have been updated"),
+        ({"observedGeneration": 2, "updatedReplicas": 2, "replicas": 3}, "1 old replicas are pending termination"),
+        (
+            {"observedGeneration": 2, "updatedReplicas": 2, "replicas": 2, "availableReplicas": 1},
+            "1 of 2 updated replicas are available",
+        ),
+        ({"observedGeneration": 2, "updatedReplicas": 2, "replicas": 2, "availableReplicas": 2}, ""),
+    ],
+)
+def test_a_rollout_is_over_when_every_pod_is_new_and_available(status: dict[str, int], missing: str) -> None:
+    obj = {"metadata": {"name": "d", "generation": 2}, "spec": {"replicas": 2}, "status": status}
+    assert RolledOut().last_seen(obj) == missing
+    assert RolledOut().holds(obj) is (not missing)
+    assert not RolledOut().holds(None)

@@ -22,7 +22,7 @@ from tcpshift_helpers.errors import SandboxError
 from tcpshift_helpers.sandbox import envoy
 from tcpshift_helpers.sandbox.client import ApiError, UnreachableError
 from tcpshift_helpers.sandbox.controllers.timestamps import now
-from tcpshift_helpers.sandbox.node import environment, images, processes
+from tcpshift_helpers.sandbox.node import environment, images, processes, proxy_config
 from tcpshift_helpers.sandbox.node.container_log import LogPump
 from tcpshift_helpers.sandbox.node.container_probes import ContainerProbes
 from tcpshift_helpers.sandbox.node.container_process import UNKNOWN_EXIT_CODE, ContainerProcess
@@ -223,7 +223,7 @@ class Container:
             began = time.monotonic()
             try:
                 code = await self._run_once()
-            except (images.StartError, SandboxError, OSError) as error:
+            except (images.StartError, proxy_config.ProxyConfigError, SandboxError, OSError) as error:
                 self.tell("Warning", "Failed", f"Error: {error}")
                 self._ended(_START_ERROR_EXIT_CODE, "StartError", str(error))
                 code = _START_ERROR_EXIT_CODE
@@ -344,7 +344,8 @@ class Container:
         )
         path = self._worker.directory / "envoy.json"
         path.write_text(json.dumps(bootstrap), encoding="utf-8")
-        return envoy.command_line(path)
+        annotations = pod["metadata"].get("annotations") or {}
+        return envoy.command_line(path, drain_time_seconds=proxy_config.drain_time_seconds(annotations))
 
     # Its state.
 

@@ -1,0 +1,102 @@
+"""The ingress gateway's drain time, set through a Deployment's annotation."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from tcpshift_helpers import drain, kubectl
+from tcpshift_helpers.errors import ProfileError, UsageError, WaitTimeoutError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tcpshift_helpers.connection import Cluster
+
+    Captured = pytest.CaptureFixture[str]
+
+
+def gateway(**annotations: str) -> dict[str, Any]:
+    labels = {"istio": "ingressgateway"}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "istio-ingressgateway", "namespace": "istio-system"},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels, "annotations": annotations},
+                "spec": {"containers": [{"name": "istio-proxy", "image": "auto"}]},
+            },
+        },
+    }
+
+
+@pytest.fixture
+def rolls_out(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """There are no controllers here: who asks for the rollout's end is written down, and told that it has come."""
+    asked: list[str] = []
+    monkeypatch.setattr(kubectl, "rollout_status", lambda cluster, name, **_: asked.append(name))
+    return asked
+
+
+@pytest.fixture
+def system(cluster: Cluster, capsys: Captured) -> Iterator[Cluster]:
+    kubectl.create_namespace(cluster, "istio-system")
+    kubectl.apply(cluster, gateway(other="stays"))
+    capsys.readouterr()
+    yield cluster
+    kubectl.delete(cluster, "deployment", "istio-ingressgateway", namespace="istio-system")
+
+
+def annotations(cluster: Cluster) -> dict[str, str]:
+    found = cluster.read(cluster.api.resource_named("deployments"), "istio-ingressgateway", "istio-system")
+    return dict(found["spec"]["template"]["metadata"].get("annotations") or {})
+
+
+def test_sets_it_waits_and_takes_it_back(system: Cluster, rolls_out: list[str], capsys: Captured) -> None:
+    assert drain.drain_time_seconds(system) == 45
+    drain.set_drain_time(system, 5)
+    assert yaml.safe_load(annotations(system)["proxy.istio.io/config"]) == {"drainDuration": "5s"}
+    assert drain.drain_time_seconds(system) == 5
+    command, result = capsys.readouterr().out.splitlines()
+    assert command.startswith("$ kubectl -n istio-system patch deployment istio-ingressgateway --type=merge -p '{")
+    assert result == "deployment.apps/istio-ingressgateway patched"
+    drain.set_drain_time(system, None)
+    assert annotations(system) == {"other": "stays"}
+    assert rolls_out == ["istio-ingressgateway"] * 2
+
+
+def test_does_nothing_when_it_is_so_already(system: Cluster, rolls_out: list[str], capsys: Captured) -> None:
+    drain.set_drain_time(system, None)
+    assert capsys.readouterr().out == "The drain time is 45 s already.\n"
+    assert rolls_out == []
+
+
+def test_other_settings_of_the_proxy_stay(system: Cluster, rolls_out: list[str]) -> None:
+    kubectl.apply(system, gateway(**{"proxy.istio.io/config": "concurrency: 2\ndrainDuration: 9s"}))
+    assert drain.drain_time_seconds(system) == 9
+    drain.set_drain_time(system, 5)
+    assert json.loads(annotations(system)["proxy.istio.io/config"]) == {"concurrency": 2, "drainDuration": "5s"}
+    drain.set_drain_time(system, None)
+    assert json.loads(annotations(system)["proxy.istio.io/config"]) == {"concurrency": 2}
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 1.5, True, "5"])
+def test_a_drain_time_that_is_none_is_refused(system: Cluster, seconds: Any, capsys: Captured) -> None:
+    with pytest.raises(UsageError, match="a whole number, 1 or more, is needed"):
+        drain.set_drain_time(system, seconds)
+    assert not capsys.readouterr().out
+
+
+def test_without_a_gateway_it_says_how_to_add_one(cluster: Cluster) -> None:
+    with pytest.raises(ProfileError, match="installed without an ingress gateway"):
+        drain.set_drain_time(cluster, 5)
+
+
+def test_rollout_status_says_what_is_missing(system: Cluster) -> None:
+    with pytest.raises(WaitTimeoutError, match="waiting for deployment spec update to be observed"):
+        kubectl.rollout_status(system, "istio-ingressgateway", namespace="istio-system", timeout_seconds=0.2)
