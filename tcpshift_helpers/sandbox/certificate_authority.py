@@ -18,12 +18,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from tcpshift_helpers.sandbox.credentials import ADMIN_GROUP
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SERVER_NAMES = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
 ADMIN_NAME = "tcpshift-admin"
-ADMIN_GROUP = "system:masters"
 
 _CLOCK_SKEW = timedelta(hours=1)
 

@@ -1,51 +1,44 @@
-"""Who is asking: a bearer token or a client certificate of the sandbox's own authority.
+"""Who may ask the API server: the sandbox's owner; everybody else is refused, but for health and version.
 
-There is one kind of user, the sandbox's owner (group system:masters); everybody else is refused. It does not make credentials:
-`certificates` does. Only health and version may be read without credentials.
+Source: kubernetes/apiserver pkg/endpoints/filters/authentication.go; measured on kube-apiserver 1.34, whose anonymous user may read the
+same paths by the role system:public-info-viewer.
 """
 
 from __future__ import annotations
 
-import hmac
+import time
 from typing import TYPE_CHECKING, Any
 
 from tcpshift_helpers.sandbox.apiserver.status import StatusError
+from tcpshift_helpers.sandbox.credentials import ADMIN_GROUP, Owner, Shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ADMIN_GROUP = "system:masters"
 USER: dict[str, Any] = {"username": "tcpshift-admin", "groups": [ADMIN_GROUP, "system:authenticated"]}
 _OPEN_PATHS = ("/healthz", "/livez", "/readyz", "/version")
+_OPEN_BELOW = ("/healthz/", "/livez/", "/readyz/")
 
 
 class Authenticator:
     """Lets the owner's requests through."""
 
     def __init__(self, token: str) -> None:
-        """Accept this bearer token, and client certificates whose organization is `system:masters`."""
-        self._token = token.encode()
+        """Know the owner by this bearer token, or by a client certificate."""
+        self._owner = Owner(token)
 
-    def check(self, path: str, authorization: str, peer_certificate: Mapping[str, Any] | None) -> None:
+    def check(self, path: str, authorization: str, certificate: Mapping[str, Any] | None) -> None:
         """Let a request pass.
 
         Args:
             path: URL path.
             authorization: value of the Authorization header, or empty.
-            peer_certificate: the verified client certificate as `SSLSocket.getpeercert` gives it.
+            certificate: the client's, as `SSLSocket.getpeercert` gives it.
 
         Raises:
-            StatusError: 401.
+            StatusError: 401. Wrong credentials are refused where none are needed, too.
         """
-        if path in _OPEN_PATHS or path.startswith(("/livez/", "/readyz/", "/healthz/")):
-            return
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), self._token):
-            return
-        if not authorization and peer_certificate and ADMIN_GROUP in _organizations(peer_certificate):
-            return
-        raise StatusError(401, "Unauthorized", "Unauthorized")
-
-
-def _organizations(certificate: Mapping[str, Any]) -> list[str]:
-    return [value for part in certificate.get("subject", ()) for key, value in part if key == "organizationName"]
+        shown = self._owner.shown(authorization, certificate, time.time())
+        is_open = path in _OPEN_PATHS or path.startswith(_OPEN_BELOW)
+        if shown is Shown.WRONG or (shown is Shown.NOTHING and not is_open):
+            raise StatusError(401, "Unauthorized", "Unauthorized")

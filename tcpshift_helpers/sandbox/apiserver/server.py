@@ -36,6 +36,7 @@ from tcpshift_helpers.sandbox.apiserver.status import StatusError
 from tcpshift_helpers.sandbox.apiserver.store import Store
 from tcpshift_helpers.sandbox.apiserver.streams import Streams
 from tcpshift_helpers.sandbox.apiserver.upgrade import Kubelet
+from tcpshift_helpers.sandbox.credentials import NO_CHECK_TIME
 from tcpshift_helpers.sandbox.network import API_PORT, KUBELET_PORT, Subnet, choose_subnet
 
 if TYPE_CHECKING:
@@ -193,4 +194,5 @@ def _server_tls(home: Home) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=home.pki / "ca.crt")
     context.load_cert_chain(home.pki / "apiserver.crt", home.pki / "apiserver.key")
     context.verify_mode = ssl.CERT_OPTIONAL
+    context.verify_flags |= NO_CHECK_TIME
     return context

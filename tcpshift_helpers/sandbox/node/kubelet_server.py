@@ -7,12 +7,13 @@ Source: kubernetes 1.34 pkg/kubelet/server/server.go.
 
 from __future__ import annotations
 
-import hmac
 import ssl
+import time
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from tcpshift_helpers.sandbox.credentials import Owner, Shown
 from tcpshift_helpers.sandbox.network import KUBELET_PORT
 from tcpshift_helpers.sandbox.node.log_requests import LogRequests
 from tcpshift_helpers.sandbox.node.streaming.requests import StreamRequests
@@ -32,7 +33,9 @@ class KubeletServer:
     def __init__(self, kubelet: Kubelet, home: Home, address: str) -> None:
         self._home = home
         self._address = address
-        self._application = web.Application(middlewares=[_only_with(home.token.read_bytes().strip())])
+        self._application = web.Application(
+            middlewares=[_only_for(Owner(home.token.read_text(encoding="utf-8").strip()))]
+        )
         LogRequests(kubelet).add_routes(self._application)
         StreamRequests(kubelet).add_routes(self._application)
         self._runner: web.AppRunner | None = None
@@ -57,13 +60,12 @@ class KubeletServer:
             await self._runner.cleanup()
 
 
-def _only_with(token: bytes) -> Callable[..., Awaitable[web.StreamResponse]]:
+def _only_for(owner: Owner) -> Callable[..., Awaitable[web.StreamResponse]]:
     @web.middleware
     async def check(
         request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        given = request.headers.get("Authorization", "").removeprefix("Bearer ").encode()
-        if not hmac.compare_digest(given, token):
+        if owner.shown(request.headers.get("Authorization", ""), None, time.time()) is not Shown.OWNER:
             return web.Response(status=401, text="Unauthorized")
         return await handler(request)
 
