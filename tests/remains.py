@@ -1,7 +1,8 @@
-"""What a sandbox has left behind: the proof that nothing stays."""
+"""What belongs to a sandbox, and what it has left behind: the proof that nothing stays."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,9 @@ if TYPE_CHECKING:
     from tcpshift_helpers.sandbox.home import Home
 
 
-def what_is_left(home: Home) -> list[str]:
-    """Processes that belong to this state directory, and sockets that listen on its subnet."""
-    left = []
+def processes_of(home: Home) -> list[psutil.Process]:
+    """Processes that belong to this state directory."""
+    found = []
     for process in psutil.process_iter():
         try:
             if process.status() == psutil.STATUS_ZOMBIE or process.pid == os.getpid():
@@ -24,9 +25,17 @@ def what_is_left(home: Home) -> list[str]:
             named = process.environ().get("TCPSHIFT_HOME")
         except psutil.Error:
             continue
-        ours = named == str(home.root) or str(home.root) in " ".join([directory, *words])
-        if ours:
-            left.append(f"{process.pid}: {' '.join(words)}")
+        if named == str(home.root) or str(home.root) in " ".join([directory, *words]):
+            found.append(process)
+    return found
+
+
+def what_is_left(home: Home) -> list[str]:
+    """Processes that belong to this state directory, and sockets that listen on its subnet."""
+    left = []
+    for process in processes_of(home):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            left.append(f"{process.pid}: {' '.join(process.cmdline())}")
     try:
         prefix = network.load_subnet(home).prefix
     except FileNotFoundError:
