@@ -11,7 +11,7 @@ DEVELOPMENT := $(VENV)/.development
 # For tcpshift lab, such as:  make lab ARGS='-- --no-browser --port 9999'
 ARGS :=
 
-.PHONY: setup install install-with-uv install-with-pip lab test check format bench parity notebooks pictures lock clean
+.PHONY: setup install install-with-uv install-with-pip lab test check format bench parity messages notebooks pictures lock clean
 .DEFAULT_GOAL := setup
 
 setup: $(DEVELOPMENT)
@@ -76,6 +76,10 @@ pictures: setup
 # PARITY.md from the tests' markers and the dates in tests/parity.json.
 parity: setup
 	$(BIN)/python tests/parity.py
+
+# The files of translations from the messages in the source: new ones come in empty, old ones go.
+messages: setup
+	$(BIN)/python tests/messages.py
 
 bench: setup
 	$(BIN)/python benchmarks/run.py

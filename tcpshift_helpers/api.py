@@ -29,6 +29,8 @@ from tcpshift_helpers.errors import (
     InvalidError,
     NotFoundError,
 )
+from tcpshift_helpers.language import gettext as _
+from tcpshift_helpers.language import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -231,19 +233,23 @@ class Api:
                 if resource.kind == kind and resource.api_version == api_version:
                     return resource
         others = sorted({r.api_version for r in self.resources() if r.kind == kind})
-        hint = "ensure CRDs are installed first"
+        near = [r for r in self.resources() if r.kind.lower() == kind.lower()]
         if others:
-            hint += f"\nThis cluster serves {kind} as {', '.join(others)}: change apiVersion in the manifest."
-        elif api_version.partition("/")[0].endswith("istio.io"):
-            hint += "\nThe kinds of Istio are missing here, so Istio is not installed: https://istio.io/latest/docs/setup/ (the sandbox has it built in)."
-        else:
-            near = [r for r in self.resources() if r.kind.lower() == kind.lower()]
-            hint += (
-                f"\nDid you mean {near[0].kind}, apiVersion {near[0].api_version}?"
-                if near
-                else "\nLook for a slip in kind or apiVersion: kubectl api-resources lists what this cluster serves."
+            advice = _("This cluster serves {kind} as {versions}: change apiVersion in the manifest.").format(
+                kind=kind, versions=listed(others)
             )
-        raise NotFoundError(404, "", f'no matches for kind "{kind}" in version "{api_version}"', hint)
+        elif api_version.partition("/")[0].endswith("istio.io"):
+            advice = _(
+                "The kinds of Istio are missing here, so Istio is not installed: https://istio.io/latest/docs/setup/ (the sandbox has it built in)."
+            )
+        elif near:
+            advice = _("Did you mean {kind}, apiVersion {version}?").format(
+                kind=near[0].kind, version=near[0].api_version
+            )
+        else:
+            advice = _("Look for a slip in kind or apiVersion: kubectl api-resources lists what this cluster serves.")
+        message = f'no matches for kind "{kind}" in version "{api_version}"'
+        raise NotFoundError(404, "", message, f"ensure CRDs are installed first\n{advice}")
 
     def resource_named(self, word: str) -> Resource:
         """The resource kubectl means by `svc`, `deployments`, `virtualservice` or `deployments.apps`.
@@ -251,7 +257,7 @@ class Api:
         Raises:
             NotFoundError: no such kind, with kubectl's words.
         """
-        name, _, group = word.lower().partition(".")
+        name, _dot, group = word.lower().partition(".")
         for refresh in (False, True):
             for resource in self.resources(refresh=refresh):
                 known = (resource.plural, resource.kind.lower(), *resource.names)
@@ -261,7 +267,7 @@ class Api:
             404,
             "",
             f'the server doesn\'t have a resource type "{word}"',
-            "kubectl api-resources lists those there are.",
+            _("kubectl api-resources lists those there are."),
         )
 
     def _discover(self, root: str) -> Iterator[Resource]:
@@ -341,20 +347,28 @@ class Api:
         except ValueError as error:
             start = text[:60].decode("utf-8", "replace")
             raise ClusterUnreachableError(
-                f"{self.server} answers, but not as a Kubernetes API does (it sent {start!r}).\n"
-                "A proxy or a login page may be in between, or the kubeconfig names the wrong address."
+                _(
+                    "{server} answers, but not as a Kubernetes API does (it sent {start!r}).\n"
+                    "A proxy or a login page may be in between, or the kubeconfig names the wrong address."
+                ).format(server=self.server, start=start)
             ) from error
 
     def _unreachable(self, method: str, error: HTTPError) -> ClusterUnreachableError:
         cause = error.reason if isinstance(error, MaxRetryError) and error.reason else error
         if isinstance(cause, SSLError) and "CERTIFICATE" in str(cause):
             return ClusterUnreachableError(
-                f"{self.server} answered with a certificate that cannot be trusted: {cause}.\nThe kubeconfig is older than the cluster, or names another one: fetch it anew."
+                _(
+                    "{server} answered with a certificate that cannot be trusted: {cause}.\n"
+                    "The kubeconfig is older than the cluster, or names another one: fetch it anew."
+                ).format(server=self.server, cause=cause)
             )
-        unsure = "" if method == "GET" or isinstance(cause, NewConnectionError) else (
-            "\nWhether the change was made is not known: look before you repeat it."
-        )  # fmt: skip
-        return ClusterUnreachableError(f"Nothing answers at {self.server} ({_plain(cause)}).\n{self._advice}{unsure}")
+        lines = [
+            _("Nothing answers at {server} ({cause}).").format(server=self.server, cause=_plain(cause)),
+            self._advice,
+        ]
+        if method != "GET" and not isinstance(cause, NewConnectionError):
+            lines.append(_("Whether the change was made is not known: look before you repeat it."))
+        return ClusterUnreachableError("\n".join(lines))
 
 
 def _was_cut(error: HTTPError) -> bool:
@@ -374,8 +388,11 @@ def error_from_status(code: int, body: bytes) -> ClusterError:
     kind = _BY_REASON.get(reason) or _BY_CODE.get(code, ClusterError)
     hint = ""
     if kind is ForbiddenError:
-        hint = "The kubeconfig's credentials are not valid here or do not allow this: ask for a role that does, or use another context."
-    return kind(code, reason, message or f"the server answered with status {code} and no words", hint)
+        hint = _(
+            "The kubeconfig's credentials are not valid here or do not allow this: ask for a role that does, or use another context."
+        )
+    message = message or _("the server answered with status {code} and no words").format(code=code)
+    return kind(code, reason, message, hint)
 
 
 def _from_aggregated(group: str, version: str, entry: Object) -> Resource:
@@ -387,15 +404,15 @@ def _from_aggregated(group: str, version: str, entry: Object) -> Resource:
 def _plain(error: BaseException) -> str:
     text = str(error)
     for sign, words in (
-        ("Connection refused", "connection refused"),
-        ("Connection aborted", "it cut the connection"),
-        ("Connection broken", "it cut the connection"),
-        ("WRONG_VERSION_NUMBER", "what listens there does not speak TLS"),
-        ("timed out", "no answer in time"),
-        ("Name or service not known", "its name is not known"),
-        ("Temporary failure in name resolution", "its name cannot be looked up"),
-        ("No route to host", "no route to it"),
-        ("Network is unreachable", "the network is unreachable"),
+        ("Connection refused", _("connection refused")),
+        ("Connection aborted", _("it cut the connection")),
+        ("Connection broken", _("it cut the connection")),
+        ("WRONG_VERSION_NUMBER", _("what listens there does not speak TLS")),
+        ("timed out", _("no answer in time")),
+        ("Name or service not known", _("its name is not known")),
+        ("Temporary failure in name resolution", _("its name cannot be looked up")),
+        ("No route to host", _("no route to it")),
+        ("Network is unreachable", _("the network is unreachable")),
     ):
         if sign in text:
             return words

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tcpshift_helpers import conditions
 from tcpshift_helpers.apply_patch import three_way_merge_patch, with_last_applied
 from tcpshift_helpers.errors import NotFoundError, UsageError
+from tcpshift_helpers.language import gettext as _
 from tcpshift_helpers.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def namespace_of(cluster: Cluster, obj: Object, resource: Resource, namespace: s
     own = obj["metadata"].get("namespace")
     if own and namespace and own != namespace:
         raise UsageError(
-            f'the namespace from the provided object "{own}" does not match the namespace "{namespace}". Drop one of the two.'
+            f'the namespace from the provided object "{own}" does not match the namespace "{namespace}". '
+            + _("Drop one of the two.")
         )
     return str(own or namespace or cluster.namespace)
 
@@ -45,7 +47,7 @@ def post(cluster: Cluster, obj: Object, resource: Resource, namespace: str | Non
         created: Object = cluster.api.request("POST", resource.path(namespace), query=STRICT, body=body)
     except NotFoundError as error:
         if namespace and f'namespaces "{namespace}" not found' in error.message:
-            hint = "Create it first: kubectl.create_namespace(cluster)"
+            hint = _("Create it first: kubectl.create_namespace(cluster)")
             raise NotFoundError(error.code, error.reason, error.message, hint) from error
         raise
     return created
@@ -57,7 +59,7 @@ def apply_one(cluster: Cluster, obj: Object, resource: Resource, namespace: str 
         obj = {**obj, "metadata": {**obj["metadata"], "namespace": namespace}}
     name = obj["metadata"].get("name")
     if not name:
-        raise UsageError("apply needs metadata.name; generateName works with create only.")
+        raise UsageError(_("apply needs metadata.name; generateName works with create only."))
     live = cluster.read_or_none(resource, name, namespace)
     if live is None:
         return "created", post(cluster, with_last_applied(obj), resource, namespace)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tcpshift_helpers import language
 from tcpshift_helpers.errors import SandboxError, TcpShiftError
 
 if TYPE_CHECKING:
@@ -299,7 +300,8 @@ def main() -> None:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), _end)
     try:
-        app()
+        with language.only("en"):
+            app()
     except TcpShiftError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(EXIT_ERROR)

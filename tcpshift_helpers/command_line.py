@@ -16,6 +16,8 @@ import yaml
 
 from tcpshift_helpers import kubectl
 from tcpshift_helpers.errors import UsageError
+from tcpshift_helpers.language import gettext as _
+from tcpshift_helpers.language import mark, paragraph
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 _DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>ms|s|m|h)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_ELSEWHERE = "For that, open a terminal (File, New, Terminal) and use the real kubectl."
+_ELSEWHERE = mark("For that, open a terminal (File, New, Terminal) and use the real kubectl.")
 
 
 def run(cluster: Cluster, line: str, standard_input: str = "") -> object:
@@ -47,7 +49,7 @@ def run(cluster: Cluster, line: str, standard_input: str = "") -> object:
     try:
         words = shlex.split(line)
     except ValueError as error:
-        raise UsageError(f"The command line cannot be read: {error}.") from error
+        raise UsageError(_("The command line cannot be read: {error}.").format(error=error)) from error
     words, command = _split(words)
     asked = _parser().parse_args(words)
     asked.command, asked.standard_input = command, standard_input
@@ -68,7 +70,11 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong as an error of ours, where argparse would end the process."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{self.prog}: {message}. {_ELSEWHERE}")
+        raise UsageError(_and_where_else(f"{self.prog}: {message}."))
+
+
+def _and_where_else(refusal: str) -> str:
+    return paragraph([refusal, _(_ELSEWHERE)])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -118,7 +124,7 @@ def _seconds(text: str) -> float:
     """Seconds of a duration such as `1m30s`."""
     parts = list(_DURATION.finditer(text))
     if not parts or "".join(part[0] for part in parts) != text:
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration, such as 60s")
+        raise argparse.ArgumentTypeError(_("{text!r} is no duration, such as 60s").format(text=text))
     return sum(float(part["number"]) * _SECONDS[part["unit"]] for part in parts)
 
 
@@ -126,10 +132,10 @@ def _targets(asked: argparse.Namespace) -> list[tuple[str, str | None]]:
     """Kinds and names, written `KIND`, `KIND NAME…`, `KIND,KIND` or `KIND/NAME…`."""
     words: Sequence[str] = asked.target
     if not words:
-        raise UsageError("You must specify the type of resource, such as pods or deployment/tcp-echo-v1.")
+        raise UsageError(_("You must specify the type of resource, such as pods or deployment/tcp-echo-v1."))
     if "/" in words[0]:
         pairs = [word.partition("/") for word in words]
-        return [(kind, name) for kind, _, name in pairs]
+        return [(kind, name) for kind, _slash, name in pairs]
     names: list[str | None] = [*words[1:]] or [None]
     return [(kind, name) for kind in words[0].split(",") for name in names]
 
@@ -138,20 +144,20 @@ def _one(asked: argparse.Namespace) -> tuple[str, str, list[str]]:
     """The one object that is meant, and the words after it."""
     words: list[str] = asked.target
     if words and "/" in words[0]:
-        kind, _, name = words[0].partition("/")
+        kind, _slash, name = words[0].partition("/")
         return kind, name, words[1:]
     if len(words) < 2:
-        raise UsageError("One object is needed, written KIND NAME or KIND/NAME.")
+        raise UsageError(_("One object is needed, written KIND NAME or KIND/NAME."))
     return words[0], words[1], words[2:]
 
 
 def _file(asked: argparse.Namespace) -> str:
     if not asked.filename:
-        raise UsageError("must specify -f with a file of the course, a path, or - for the cell's own lines.")
+        raise UsageError(_("must specify -f with a file of the course, a path, or - for the cell's own lines."))
     if asked.filename != "-":
         return str(asked.filename)
     if not asked.standard_input.strip():
-        raise UsageError("-f - reads the lines under %%kubectl in the same cell; there are none.")
+        raise UsageError(_("-f - reads the lines under %%kubectl in the same cell; there are none."))
     return str(asked.standard_input)
 
 
@@ -159,7 +165,9 @@ def _get(cluster: Cluster, asked: argparse.Namespace) -> object:
     (kind, name), *others = _targets(asked)
     if others:
         raise UsageError(
-            f"kubectl get of several kinds or names in one line is not known here: one, or all of a kind. {_ELSEWHERE}"
+            _and_where_else(
+                _("kubectl get of several kinds or names in one line is not known here: one, or all of a kind.")
+            )
         )
     return kubectl.get(
         cluster,
@@ -183,7 +191,9 @@ def _create(cluster: Cluster, asked: argparse.Namespace) -> object:
     kind, name, rest = _one(asked)
     if kind not in {"namespace", "ns"} or rest:
         raise UsageError(
-            f"kubectl create {kind} is not known here: create knows -f FILE and namespace NAME. {_ELSEWHERE}"
+            _and_where_else(
+                _("kubectl create {kind} is not known here: create knows -f FILE and namespace NAME.").format(kind=kind)
+            )
         )
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
     return kubectl.create(cluster, body)
@@ -218,10 +228,10 @@ def _marks(cluster: Cluster, asked: argparse.Namespace, field: str) -> tuple[str
     for word in words:
         key, is_set, value = word.partition("=")
         if not is_set and not word.endswith("-"):
-            raise UsageError(f"{word!r} is neither KEY=VALUE nor KEY- (which removes it).")
+            raise UsageError(_("{word!r} is neither KEY=VALUE nor KEY- (which removes it).").format(word=word))
         marks[key if is_set else word[:-1]] = value if is_set else None
     if not marks:
-        raise UsageError("At least one KEY=VALUE, or KEY- to remove it, is needed.")
+        raise UsageError(_("At least one KEY=VALUE, or KEY- to remove it, is needed."))
     if not asked.overwrite:
         there = cluster.read(cluster.api.resource_named(kind), name, asked.namespace)["metadata"].get(field) or {}
         for key, wanted in marks.items():
@@ -240,9 +250,11 @@ def _patch(cluster: Cluster, asked: argparse.Namespace) -> object:
 
 
 def _scale(cluster: Cluster, asked: argparse.Namespace) -> object:
-    kind, name, _ = _one(asked)
+    kind, name, _rest = _one(asked)
     if cluster.api.resource_named(kind).kind != "Deployment":
-        raise UsageError(f"kubectl scale {kind} is not known here: scale knows deployments. {_ELSEWHERE}")
+        raise UsageError(
+            _and_where_else(_("kubectl scale {kind} is not known here: scale knows deployments.").format(kind=kind))
+        )
     return kubectl.scale(cluster, name, asked.replicas, namespace=asked.namespace)
 
 
@@ -261,7 +273,7 @@ def _wait(cluster: Cluster, asked: argparse.Namespace) -> object:
     result = kubectl.Objects()
     for kind, name in _targets(asked):
         if name is None and not asked.all:
-            raise UsageError("resource(s) were provided, but no name was specified; add --all to wait for each.")
+            raise UsageError(_("resource(s) were provided, but no name was specified; add --all to wait for each."))
         result += kubectl.wait(
             cluster,
             f"{kind}/{name}" if name else kind,
@@ -274,5 +286,5 @@ def _wait(cluster: Cluster, asked: argparse.Namespace) -> object:
 
 def _exec(cluster: Cluster, asked: argparse.Namespace) -> object:
     if not asked.command:
-        raise UsageError("you must specify at least one command for the container, after --")
+        raise UsageError(_("you must specify at least one command for the container, after --"))
     return kubectl.exec(cluster, asked.pod, asked.command, container=asked.container, namespace=asked.namespace)

@@ -10,6 +10,8 @@ import re
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tcpshift_helpers.errors import UsageError
+from tcpshift_helpers.language import gettext as _
+from tcpshift_helpers.language import listed, mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,7 +45,7 @@ class RolledOut:
     Source: kubectl, pkg/polymorphichelpers/rollout_status.go.
     """
 
-    statement = "the rollout"
+    statement = mark("the rollout")
 
     def holds(self, obj: Object | None) -> bool:
         """Whether it is so."""
@@ -52,7 +54,7 @@ class RolledOut:
     def last_seen(self, obj: Object | None) -> str:
         """What is missing, in kubectl's words; empty when nothing is."""
         if obj is None:
-            return "it does not exist"
+            return _("it does not exist")
         status, wanted = obj.get("status", {}), int(obj["spec"].get("replicas", 1))
         updated = int(status.get("updatedReplicas", 0))
         if int(status.get("observedGeneration", 0)) < int(obj["metadata"].get("generation", 0)):
@@ -76,8 +78,10 @@ class Wanted:
         self._jsonpath = _JSONPATH.match(statement)
         if not (self.deleted or self._condition or self._jsonpath):
             raise UsageError(
-                f"wait_for={statement!r} is not understood. Write condition=Available, condition=Ready=False, "
-                "jsonpath={.status.phase}=Running, or delete."
+                _(
+                    "wait_for={statement!r} is not understood. Write condition=Available, condition=Ready=False, "
+                    "jsonpath={{.status.phase}}=Running, or delete."
+                ).format(statement=statement)
             )
 
     def holds(self, obj: Object | None) -> bool:
@@ -97,16 +101,19 @@ class Wanted:
     def last_seen(self, obj: Object | None) -> str:
         """The object's present state in a phrase."""
         if obj is None:
-            return "it does not exist"
+            return _("it does not exist")
         if self.deleted:
             held = obj["metadata"].get("finalizers") or obj.get("spec", {}).get("finalizers")
-            return f"it is still there, held by {', '.join(held)}" if held else "it is still there"
+            if held:
+                return _("it is still there, held by {finalizers}").format(finalizers=listed(held))
+            return _("it is still there")
         if self._jsonpath:
-            return f"{self._jsonpath['path']} is {dig(obj, self._jsonpath['path'])!r}"
+            path = self._jsonpath["path"]
+            return _("{field} is {value!r}").format(field=path, value=dig(obj, path))
         assert self._condition is not None  # noqa: S101 - see holds
         found = condition(obj, self._condition["type"])
         if not found:
-            return f"it has no condition {self._condition['type']} yet"
+            return _("it has no condition {condition} yet").format(condition=self._condition["type"])
         words = f"{found['type']}={found['status']}"
         details = ": ".join(filter(None, (found.get("reason"), found.get("message"))))
         return f"{words} ({details})" if details else words
@@ -141,7 +148,9 @@ def find(obj: Any, path: str) -> list[Any]:
     while position < len(path):
         step = _STEP.match(path, position)
         if step is None:
-            raise UsageError(f"jsonpath {path!r} is not understood from {path[position:]!r} on.")
+            raise UsageError(
+                _("jsonpath {path!r} is not understood from {rest!r} on.").format(path=path, rest=path[position:])
+            )
         values = [inner for value in values for inner in _step(value, step)]
         position = step.end()
     return values
@@ -190,14 +199,24 @@ def pod_troubles(pods: Iterable[Object]) -> list[str]:
                 details = container.get("state", {}).get(state)
                 if details and not (state == "terminated" and details.get("exitCode") == 0):
                     words = ": ".join(filter(None, (details.get("reason"), details.get("message"))))
-                    troubles.append(f"pod {name}, container {container['name']}: {words or state}")
+                    troubles.append(
+                        _("pod {pod}, container {container}: {trouble}").format(
+                            pod=name, container=container["name"], trouble=words or state
+                        )
+                    )
                     found = True
             if container.get("state", {}).get("running") and not container.get("ready"):
-                troubles.append(f"pod {name}, container {container['name']}: running, not ready yet")
+                troubles.append(
+                    _("pod {pod}, container {container}: running, not ready yet").format(
+                        pod=name, container=container["name"]
+                    )
+                )
                 found = True
         scheduled = condition(pod, "PodScheduled")
         if not found and scheduled.get("status") == "False":
-            troubles.append(f"pod {name}: {scheduled.get('reason', 'not scheduled')}: {scheduled.get('message', '')}")
+            reason = scheduled.get("reason") or _("not scheduled")
+            details = f"{reason}: {scheduled.get('message', '')}"
+            troubles.append(_("pod {pod}: {trouble}").format(pod=name, trouble=details))
         elif not found and status.get("phase") == "Pending":
-            troubles.append(f"pod {name}: Pending")
+            troubles.append(_("pod {pod}: {trouble}").format(pod=name, trouble="Pending"))
     return troubles

@@ -20,6 +20,8 @@ import yaml
 
 from tcpshift_helpers.api import MERGE_PATCH, Api, Object, Resource
 from tcpshift_helpers.errors import ClusterError, ClusterUnreachableError, NotFoundError
+from tcpshift_helpers.language import gettext as _
+from tcpshift_helpers.language import listed
 from tcpshift_helpers.progress import ProgressLine
 
 if TYPE_CHECKING:
@@ -155,8 +157,16 @@ def connect(
         _start(sandbox)
         files = files or str(sandbox.kubeconfig)
     cluster = _open(files, context, namespace)
-    place = "the sandbox on this computer" if cluster.is_sandbox else f"context {cluster.context}, {cluster.server}"
-    print(f"Cluster: {place} (Kubernetes {cluster.version}), namespace {namespace}")
+    place = (
+        _("the sandbox on this computer")
+        if cluster.is_sandbox
+        else _("context {context}, {server}").format(context=cluster.context, server=cluster.server)
+    )
+    print(
+        _("Cluster: {place} (Kubernetes {version}), namespace {namespace}").format(
+            place=place, version=cluster.version, namespace=namespace
+        )
+    )
     return cluster
 
 
@@ -197,16 +207,21 @@ def _open(files: str, context: str | None, namespace: str) -> Cluster:
         )
     except Exception as error:
         raise ClusterUnreachableError(
-            f"The context {chosen} of {files} cannot be used: {error}.\nCheck it with: kubectl --context {chosen} version"
+            _(
+                "The context {context} of {files} cannot be used: {error}.\n"
+                "Check it with: kubectl --context {context} version"
+            ).format(context=chosen, files=files, error=error)
         ) from error
     if not configuration.verify_ssl:
         # The kubeconfig's author chose insecure-skip-tls-verify; kubectl does not repeat that at every request either.
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     is_sandbox = chosen == SANDBOX_CONTEXT and "//127." in configuration.host
     advice = (
-        "The sandbox is down: run connect() again, or tcpshift up in a terminal."
+        _("The sandbox is down: run connect() again, or tcpshift up in a terminal.")
         if is_sandbox
-        else f"Is the cluster up and this computer on its network? Check with: kubectl --context {chosen} version"
+        else _(
+            "Is the cluster up and this computer on its network? Check with: kubectl --context {context} version"
+        ).format(context=chosen)
     )
     api = Api(ApiClient(configuration), configuration.host, advice)
     version = api.request("GET", "/version")["gitVersion"]
@@ -219,20 +234,32 @@ def _choose_context(files: str, context: str | None) -> str:
 
     if not any(Path(file).expanduser().is_file() for file in files.split(os.pathsep) if file):
         raise ClusterUnreachableError(
-            f"There is no kubeconfig {files}.\nSet KUBECONFIG to the file of your cluster, or unset it to use the sandbox."
+            _(
+                "There is no kubeconfig {files}.\n"
+                "Set KUBECONFIG to the file of your cluster, or unset it to use the sandbox."
+            ).format(files=files)
         )
     try:
         loader = kube_config.KubeConfigMerger(files).config  # type: ignore[no-untyped-call]
         names = [entry["name"] for entry in loader["contexts"] or []] if loader else []
         current = loader.safe_get("current-context") if loader else None
     except (ConfigException, yaml.YAMLError, KeyError, TypeError, ValueError, OSError) as error:
-        raise ClusterUnreachableError(f"The kubeconfig {files} cannot be read: {error}") from error
-    there = f"Contexts there: {', '.join(names) or 'none'}."
+        raise ClusterUnreachableError(
+            _("The kubeconfig {files} cannot be read: {error}").format(files=files, error=error)
+        ) from error
+    there = _("Contexts there: {contexts}.").format(contexts=listed(names) or _("none"))
     if context is None and not current:
         raise ClusterUnreachableError(
-            f"The kubeconfig {files} has no current context. {there}\nName one: connect(context=…) or TCPSHIFT_CONTEXT."
+            _(
+                "The kubeconfig {files} has no current context. {contexts_there}\n"
+                "Name one: connect(context=…) or TCPSHIFT_CONTEXT."
+            ).format(files=files, contexts_there=there)
         )
     chosen = str(context or current)
     if chosen not in names:
-        raise ClusterUnreachableError(f"The kubeconfig {files} has no context {chosen}. {there}")
+        raise ClusterUnreachableError(
+            _("The kubeconfig {files} has no context {context}. {contexts_there}").format(
+                files=files, context=chosen, contexts_there=there
+            )
+        )
     return chosen

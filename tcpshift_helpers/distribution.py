@@ -2,7 +2,8 @@
 
 Envoy draws afresh for every connection, so counts are binomial: a check that expects exactly 2 of 10 fails seven
 times in ten. A verdict therefore has three words: PASS, FAIL, and TOO FEW TO SAY when the numbers fit the set weight
-but would fit a very different one as well. It knows nothing of clusters and draws nothing.
+but would fit a very different one as well. The words are the same in every language where code compares them, and are
+translated where they are printed. It knows nothing of clusters and draws nothing.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ import pandas as pd
 from scipy import stats
 
 from tcpshift_helpers.errors import UsageError
+from tcpshift_helpers.language import gettext as _
+from tcpshift_helpers.language import listed, mark
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PASS = "PASS"  # noqa: S105 - a verdict, not a secret
-FAIL = "FAIL"
-TOO_FEW = "TOO FEW TO SAY"
+PASS = mark("PASS")
+FAIL = mark("FAIL")
+TOO_FEW = mark("TOO FEW TO SAY")
 
 # What each version of tcp-echo answers with: the prefix its manifest gives it.
 ANSWERS = {"v1": "one", "v2": "two"}
@@ -54,9 +57,11 @@ class Counts:
         return sum(self.failures.values())
 
     def __str__(self) -> str:
-        words = [f"{count} {answer}" for answer, count in self.answers.items()]
-        words += [f"{count} failed ({reason})" for reason, count in self.failures.items()]
-        return ", ".join(words) or "no probes"
+        parts = [_("{count} {answer}").format(count=count, answer=answer) for answer, count in self.answers.items()]
+        parts += [
+            _("{count} failed ({reason})").format(count=count, reason=reason) for reason, count in self.failures.items()
+        ]
+        return listed(parts) or _("no probes")
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,10 @@ class Verdict:
         return self.word == PASS
 
     def __str__(self) -> str:
-        return f"{self.word}: {self.reason}" + (f"\n  do: {self.do}" if self.do else "")
+        lines = [_("{verdict}: {reason}").format(verdict=_(self.word), reason=self.reason)]
+        if self.do:
+            lines.append("  " + _("do: {advice}").format(advice=self.do))
+        return "\n".join(lines)
 
 
 def counts(frame: pd.DataFrame) -> Counts:
@@ -89,7 +97,7 @@ def counts(frame: pd.DataFrame) -> Counts:
         frame: one row a probe, with `answer` and `error` (see `netcat.probe`).
     """
     answers = frame["answer"].dropna().value_counts()
-    failures = frame.loc[frame["answer"].isna(), "error"].fillna("no reason given").value_counts()
+    failures = frame.loc[frame["answer"].isna(), "error"].fillna(_("no reason given")).value_counts()
     return Counts(
         {str(word): int(count) for word, count in sorted(answers.items(), key=lambda item: str(item[0]))},
         {str(reason): int(count) for reason, count in failures.items()},
@@ -144,7 +152,11 @@ def expected(weights: Mapping[str, int]) -> dict[str, float]:
     """
     total = sum(weights.values())
     if not weights or total <= 0 or min(weights.values()) < 0:
-        raise UsageError(f"weights {dict(weights)} mean no split: give at least one above zero and none below.")
+        raise UsageError(
+            _("weights {weights} mean no split: give at least one above zero and none below.").format(
+                weights=dict(weights)
+            )
+        )
     result: dict[str, float] = {}
     for name, weight in weights.items():
         word = ANSWERS.get(name, name)
@@ -170,46 +182,54 @@ def verdict(counted: Counts, weights: Mapping[str, int]) -> Verdict:
     wanted = expected(weights)
     total = counted.answered
     if counted.failed:
-        reasons = ", ".join(f"{count} × {reason}" for reason, count in counted.failures.items())
+        reasons = listed(f"{count} × {reason}" for reason, count in counted.failures.items())
         return Verdict(
             FAIL,
-            f"{counted.failed} of {total + counted.failed} probes got no answer ({reasons})",
-            "find out why before counting: course.preflight(cluster)",
+            _("{failed} of {count} probes got no answer ({reasons})").format(
+                failed=counted.failed, count=total + counted.failed, reasons=reasons
+            ),
+            _("find out why before counting: course.preflight(cluster)"),
         )
     if not total:
-        return Verdict(TOO_FEW, "there are no probes to judge", "probe first: netcat.probe(host, port, count=…)")
+        return Verdict(TOO_FEW, _("there are no probes to judge"), _("probe first: netcat.probe(host, port, count=…)"))
     strangers = [word for word, count in counted.answers.items() if count and not wanted.get(word)]
     if strangers:
         return Verdict(
             FAIL,
-            f"{_of(counted, strangers[0])}, whose weight is 0",
-            "look at the rule in force: istio.wait_in_force(cluster, …)",
+            _("{observed}, whose weight is 0").format(observed=_of(counted, strangers[0])),
+            _("look at the rule in force: istio.wait_in_force(cluster, …)"),
         )
     for word, share in wanted.items():
         low, high = accepted(share, total)
         if not low <= counted.answers.get(word, 0) <= high:
             return Verdict(
                 FAIL,
-                f"{_of(counted, word)}; a weight of {_percent(share)} gives {low} to {high}",
-                "is the rule in force, and is it the one you mean? istio.weights(cluster, …)",
+                _("{observed}; a weight of {percent} gives {low} to {high}").format(
+                    observed=_of(counted, word), percent=_percent(share), low=low, high=high
+                ),
+                _("is the rule in force, and is it the one you mean? istio.weights(cluster, …)"),
             )
     needed = max(probes_needed(share) for share in wanted.values())
     if total < needed:
         rarest = min(wanted, key=lambda word: (wanted[word] == 0, wanted[word]))
         return Verdict(
             TOO_FEW,
-            f"{_of(counted, rarest)} fits a weight of {_percent(wanted[rarest])}, but would fit others too",
-            f"probe at least {needed} times",
+            _("{observed} fits a weight of {percent}, but would fit others too").format(
+                observed=_of(counted, rarest), percent=_percent(wanted[rarest])
+            ),
+            _("probe at least {needed} times").format(needed=needed),
         )
     parts = []
     for word in sorted(wanted):
         low, high = accepted(wanted[word], total)
         parts.append(
-            f"{_of(counted, word)} ({_percent(wanted[word])} gives {low} to {high})"
+            _("{observed} ({percent} gives {low} to {high})").format(
+                observed=_of(counted, word), percent=_percent(wanted[word]), low=low, high=high
+            )
             if low != high
             else _of(counted, word)
         )
-    return Verdict(PASS, "; ".join(parts))
+    return Verdict(PASS, _("; ").join(parts))
 
 
 def probes_needed(weight: float, total_weight: float = 1.0) -> int:
@@ -221,7 +241,9 @@ def probes_needed(weight: float, total_weight: float = 1.0) -> int:
     """
     share = weight / total_weight
     if not 0 <= share <= 1:
-        raise UsageError(f"weight {weight} of {total_weight} is no share between 0 and all.")
+        raise UsageError(
+            _("weight {weight} of {total} is no share between 0 and all.").format(weight=weight, total=total_weight)
+        )
     others = [share + sign * ALTERNATIVE_POINTS / 100 for sign in (-1, 1)]
     possible = [other for other in others if 0 < other < 1]
     count = 1
@@ -236,7 +258,9 @@ def _passes(true_share: float, judged_as: float, total: int) -> float:
 
 
 def _of(counted: Counts, word: str) -> str:
-    return f"{counted.answers.get(word, 0)} of {counted.answered} answered {word}"
+    return _("{count} of {total} answered {answer}").format(
+        count=counted.answers.get(word, 0), total=counted.answered, answer=word
+    )
 
 
 def _percent(share: float) -> str:

@@ -14,6 +14,7 @@ import yaml
 
 from tcpshift_helpers import kubectl
 from tcpshift_helpers.errors import NotFoundError, ProfileError, UsageError
+from tcpshift_helpers.language import gettext as _
 
 if TYPE_CHECKING:
     from tcpshift_helpers.connection import Cluster
@@ -51,12 +52,16 @@ def set_drain_time(cluster: Cluster, seconds: int | None) -> None:
         WaitTimeoutError: the new pods did not come up.
     """
     if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int) or seconds < 1):
-        raise UsageError(f"seconds={seconds!r}: a whole number, 1 or more, is needed, or None for Istio's default.")
+        raise UsageError(
+            _("seconds={value!r}: a whole number, 1 or more, is needed, or None for Istio's default.").format(
+                value=seconds
+            )
+        )
     before = _config(_gateway(cluster))
     after = {key: value for key, value in before.items() if key != FIELD}
     after |= {FIELD: f"{seconds}s"} if seconds else {}
     if after == before:
-        print(f"The drain time is {seconds or DEFAULT_SECONDS} s already.")
+        print(_("The drain time is {seconds} s already.").format(seconds=seconds or DEFAULT_SECONDS))
         return
     value = json.dumps(after) if after else None
     patch = {"spec": {"template": {"metadata": {"annotations": {ANNOTATION: value}}}}}
@@ -69,8 +74,10 @@ def _gateway(cluster: Cluster) -> dict[str, Any]:
         return cluster.read(cluster.api.resource_named("deployments.apps"), GATEWAY, SYSTEM_NAMESPACE)
     except NotFoundError as error:
         raise ProfileError(
-            f"There is no Deployment {SYSTEM_NAMESPACE}/{GATEWAY}: this Istio was installed without an ingress gateway.\n"
-            "Add one, for instance with: istioctl install --set profile=demo"
+            _(
+                "There is no Deployment {name}: this Istio was installed without an ingress gateway.\n"
+                "Add one, for instance with: istioctl install --set profile=demo"
+            ).format(name=f"{SYSTEM_NAMESPACE}/{GATEWAY}")
         ) from error
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tcpshift_helpers.errors import ExecError
+from tcpshift_helpers.language import gettext as _
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,12 +65,17 @@ def run(
         if channel.is_open():
             channel.close()
             raise ExecError(
-                f"{' '.join(command)} in pod {pod} did not end within {timeout_seconds:g} s; it was let go."
+                _("{command} in pod {pod} did not end within {seconds:g} s; it was let go.").format(
+                    command=" ".join(command), pod=pod, seconds=timeout_seconds
+                )
             )
         stdout, stderr, code = channel.read_stdout() or "", channel.read_stderr() or "", channel.returncode
     except (ApiException, WebSocketException, OSError) as error:
         reason = getattr(error, "reason", None) or error
         raise ExecError(
-            f"{' '.join(command)} could not be started in pod {pod}: {reason}\nIs the pod running? kubectl -n {namespace} get pod {pod}"
+            _(
+                "{command} could not be started in pod {pod}: {reason}\n"
+                "Is the pod running? kubectl -n {namespace} get pod {pod}"
+            ).format(command=" ".join(command), pod=pod, reason=reason, namespace=namespace)
         ) from error
     return Finished(int(code or 0), str(stdout), str(stderr))

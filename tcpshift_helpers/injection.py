@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tcpshift_helpers import manifests
 from tcpshift_helpers.errors import ProfileError
+from tcpshift_helpers.language import gettext as _
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -98,8 +99,10 @@ def _injected(
     )
     if STATUS_ANNOTATION not in (with_sidecar["metadata"].get("annotations") or {}):
         raise ProfileError(
-            "Nothing in this cluster injected a sidecar: istiod is not running, or its webhook does not select this namespace.\n"
-            "Look at: kubectl -n istio-system get pods; kubectl get mutatingwebhookconfigurations"
+            _(
+                "Nothing in this cluster injected a sidecar: istiod is not running, or its webhook does not select this namespace.\n"
+                "Look at: kubectl -n istio-system get pods; kubectl get mutatingwebhookconfigurations"
+            )
         )
     for pod in (plain, with_sidecar):
         pod["metadata"] = {key: pod["metadata"].get(key) or {} for key in ("labels", "annotations")}

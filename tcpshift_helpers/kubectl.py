@@ -20,6 +20,8 @@ from tcpshift_helpers import conditions, execution, manifests, tables
 from tcpshift_helpers.api import AS_TABLE, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, Object
 from tcpshift_helpers.changes import apply_one, delete_one, namespace_of, post
 from tcpshift_helpers.errors import AlreadyExistsError, ExecError, NotFoundError, UsageError
+from tcpshift_helpers.language import gettext as _
+from tcpshift_helpers.language import listed
 from tcpshift_helpers.waiting import pod_name, wait_until
 
 if TYPE_CHECKING:
@@ -118,7 +120,7 @@ def create_namespace(cluster: Cluster, name: str | None = None, *, labels: Mappi
         created = cluster.read(resource, name)
         if created["metadata"].get("deletionTimestamp"):
             raise
-        print(f"namespace/{name} exists already")
+        print(_("namespace/{name} exists already").format(name=name))
     return label(cluster, "namespace", name, labels) if labels else Objects([created])
 
 
@@ -195,7 +197,9 @@ def get(
 def _check_output(output: str) -> None:
     if output not in _OUTPUTS and not output.startswith(_JSONPATH_OUTPUT):
         raise UsageError(
-            f"output={output!r} is not one of wide, yaml, json, name, jsonpath=… (or nothing, for a table)."
+            _("output={output!r} is not one of wide, yaml, json, name, jsonpath=… (or nothing, for a table).").format(
+                output=output
+            )
         )
 
 
@@ -222,7 +226,11 @@ def patch(
         InvalidError: the patch or its result was refused.
     """
     if patch_type not in _PATCH_TYPES:
-        raise UsageError(f"patch_type={patch_type!r} is not one of {', '.join(_PATCH_TYPES)}.")
+        raise UsageError(
+            _("patch_type={patch_type!r} is not one of {types}.").format(
+                patch_type=patch_type, types=listed(_PATCH_TYPES)
+            )
+        )
     resource = cluster.api.resource_named(kind)
     where = namespace or cluster.namespace
     text = json.dumps(body, separators=(",", ":"))
@@ -235,7 +243,11 @@ def patch(
 def scale(cluster: Cluster, deployment: str, replicas: int, *, namespace: str | None = None) -> Objects:
     """`kubectl scale deployment --replicas`."""
     if isinstance(replicas, bool) or not isinstance(replicas, int) or replicas < 0:
-        raise UsageError(f"replicas={replicas!r}: a whole number, 0 or more, is needed.")
+        raise UsageError(
+            _("{name}={value!r}: a whole number, {least} or more, is needed.").format(
+                name="replicas", value=replicas, least=0
+            )
+        )
     resource = cluster.api.resource_named("deployments.apps")
     where = namespace or cluster.namespace
     _say(cluster, ["scale", "deployment", deployment, f"--replicas={replicas}"], where)
@@ -363,7 +375,7 @@ def wait(
         WaitTimeoutError: says what was last seen, of its pods and warnings too.
     """
     wanted = conditions.Wanted(wait_for)
-    kind, _, name = target.partition("/")
+    kind, _slash, name = target.partition("/")
     resource = cluster.api.resource_named(kind)
     where = namespace or cluster.namespace
     shown = [target] if name else [kind, "--all"]
@@ -375,7 +387,10 @@ def wait(
     names = [name] if name else [obj["metadata"]["name"] for obj in cluster.list(resource, where)]
     if not names and not wanted.deleted:
         raise NotFoundError(
-            404, "", "no matching resources found", f"There is no {kind} in {where} yet: apply its manifest first."
+            404,
+            "",
+            "no matching resources found",
+            _("There is no {kind} in {namespace} yet: apply its manifest first.").format(kind=kind, namespace=where),
         )
     deadline = time.monotonic() + timeout_seconds
     result = Objects()
@@ -497,5 +512,6 @@ def exec(  # noqa: A001 - kubectl's own verb
     done = execution.run(cluster, pod, command, namespace=where, container=container, timeout_seconds=timeout_seconds)
     print(done.stdout, end="")
     if done.code:
-        raise ExecError(f"command terminated with exit code {done.code}: {done.stderr.strip() or 'no words on stderr'}")
+        words = done.stderr.strip() or _("no words on stderr")
+        raise ExecError(f"command terminated with exit code {done.code}: {words}")
     return Output(done.stdout)

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from tcpshift_helpers.errors import ManifestError
+from tcpshift_helpers.language import gettext as _
+from tcpshift_helpers.language import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -56,15 +58,17 @@ def load(source: str | Path | Mapping[str, Any] | Iterable[Mapping[str, Any]]) -
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ManifestError(
-                f"{path} cannot be read: {error}. Check its permissions, and that it is UTF-8 text."
+                _("{path} cannot be read: {error}. Check its permissions, and that it is UTF-8 text.").format(
+                    path=path, error=error
+                )
             ) from error
         return Manifest(tuple(parse(text, shown_as)), shown_as)
     if isinstance(source, str):
-        return Manifest(tuple(parse(source, "the text")), "-")
+        return Manifest(tuple(parse(source, _("the text"))), "-")
     objects = [source] if _is_object(source) else list(source)
     copies: list[Object] = [copy.deepcopy(dict(obj)) for obj in objects]  # type: ignore[arg-type]
     for number, obj in enumerate(copies, start=1):
-        _require_identity(obj, f"object {number}")
+        _require_identity(obj, _("object {number}").format(number=number))
     return Manifest(tuple(copies), "-")
 
 
@@ -85,11 +89,13 @@ def parse(text: str, name: str) -> list[Object]:
     for node, document in zip(nodes, documents, strict=True):
         if document is None or node is None:
             continue
-        where = f"{name}, line {node.start_mark.line + 1}"
+        where = _("{name}, line {line}").format(name=name, line=node.start_mark.line + 1)
         _refuse_duplicates(node, name)
         if not isinstance(document, dict):
             raise ManifestError(
-                f"{where}: expected an object with apiVersion, kind and metadata, got {_what(document)}."
+                _("{where}: expected an object with apiVersion, kind and metadata, got {found}.").format(
+                    where=where, found=_what(document)
+                )
             )
         if str(document.get("kind", "")).endswith("List") and isinstance(document.get("items"), list):
             objects.extend(document["items"])
@@ -98,7 +104,9 @@ def parse(text: str, name: str) -> list[Object]:
         objects.append(document)
     if not objects:
         raise ManifestError(
-            f"{name}: no objects in it. A manifest needs at least one document with apiVersion, kind and metadata.name."
+            _(
+                "{name}: no objects in it. A manifest needs at least one document with apiVersion, kind and metadata.name."
+            ).format(name=name)
         )
     return json_values(objects, name)
 
@@ -108,7 +116,9 @@ def json_values(objects: list[Object], name: str) -> list[Object]:
     try:
         copied: list[Object] = json.loads(json.dumps(objects, allow_nan=False))
     except (TypeError, ValueError) as error:
-        raise ManifestError(f"{name}: a value that JSON cannot carry ({error}). Put it in quotes.") from error
+        raise ManifestError(
+            _("{name}: a value that JSON cannot carry ({error}). Put it in quotes.").format(name=name, error=error)
+        ) from error
     return copied
 
 
@@ -164,7 +174,9 @@ def _find(path: Path) -> tuple[Path, str]:
         }
     )
     raise ManifestError(
-        f"There is no file {path} (looked in {Path.cwd()} and in the course's manifests).\nThe course has: {', '.join(own) or 'none'}."
+        _(
+            "There is no file {path} (looked in {folder} and in the course's manifests).\nThe course has: {files}."
+        ).format(path=path, folder=Path.cwd(), files=listed(own) or _("none"))
     )
 
 
@@ -175,26 +187,36 @@ def _require_identity(obj: Object, where: str) -> None:
         missing.append("metadata.name")
     if missing:
         raise ManifestError(
-            f"{where}: {' and '.join(missing)} missing. Every object needs apiVersion, kind and metadata.name."
+            _("{where}: {fields} missing. Every object needs apiVersion, kind and metadata.name.").format(
+                where=where, fields=_(" and ").join(missing)
+            )
         )
 
 
 def _explain(error: yaml.YAMLError, name: str) -> str:
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
-        return f"{name}: not YAML: {error}"
+        return _("{name}: not YAML: {error}").format(name=name, error=error)
     mark = error.problem_mark
-    lines = [f"{name}, line {mark.line + 1}, column {mark.column + 1}: malformed YAML: {error.problem}."]
+    lines = [
+        _("{name}, line {line}, column {column}: malformed YAML: {problem}.").format(
+            name=name, line=mark.line + 1, column=mark.column + 1, problem=error.problem
+        )
+    ]
     snippet = mark.get_snippet(indent=4)
     if snippet:
         lines.append(snippet)
     if "\\t" in str(error.problem):
-        lines.append("Indent with spaces: YAML does not allow tabs.")
+        lines.append(_("Indent with spaces: YAML does not allow tabs."))
     elif "mapping values are not allowed" in str(error.problem):
         lines.append(
-            "Look at this line and the one above: a key is indented differently from its neighbours, or a value with ': ' lacks quotes."
+            _(
+                "Look at this line and the one above: a key is indented differently from its neighbours, or a value with ': ' lacks quotes."
+            )
         )
     else:
-        lines.append("Look at this line and the one above: indentation, a missing colon, an unclosed quote or bracket.")
+        lines.append(
+            _("Look at this line and the one above: indentation, a missing colon, an unclosed quote or bracket.")
+        )
     return "\n".join(lines)
 
 
@@ -206,7 +228,9 @@ def _refuse_duplicates(node: yaml.Node, name: str) -> None:
             if key.value in seen and isinstance(key, yaml.ScalarNode):
                 line = key.start_mark.line + 1
                 raise ManifestError(
-                    f'{name}, line {line}: key "{key.value}" already set in map. Remove one of the two.'
+                    _('{name}, line {line}: key "{key}" already set in map. Remove one of the two.').format(
+                        name=name, line=line, key=key.value
+                    )
                 )
             seen.add(str(key.value))
             _refuse_duplicates(value, name)
@@ -217,8 +241,8 @@ def _refuse_duplicates(node: yaml.Node, name: str) -> None:
 
 def _what(value: object) -> str:
     if isinstance(value, list):
-        return "a list"
-    return "a single value" if len(str(value)) > 40 else repr(value)
+        return _("a list")
+    return _("a single value") if len(str(value)) > 40 else repr(value)
 
 
 class Injected(list["Object"]):

@@ -1,8 +1,9 @@
 """Probes: what `sh -c "(date; sleep 1) | nc HOST PORT"` does, many times, into a DataFrame.
 
 Each probe is a TCP connection of its own that sends one `date` line and reads one answer line. A failed probe is a
-row with its reason, never an exception. Probes run on an event loop in a thread of their own, so that a notebook,
-where a loop already runs, can call this like any function. Nothing here knows Kubernetes.
+row with its reason, never an exception: in words for people, and in one stable word for code. Probes run on an event
+loop in a thread of their own, so that a notebook, where a loop already runs, can call this like any function. Nothing
+here knows Kubernetes.
 """
 
 from __future__ import annotations
@@ -15,12 +16,16 @@ import threading
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
 from tcpshift_helpers.errors import UsageError
+from tcpshift_helpers.language import gettext as _
 from tcpshift_helpers.progress import ProgressLine
+
+# The words of the column `failure`, by which code may decide.
+Failure = Literal["timeout", "refused", "reset", "closed", "empty", "long", "name", "unreachable"]
 
 _LONGEST_LINE = 65536
 _NAMES_OF_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -33,6 +38,7 @@ class _Row(NamedTuple):
     line: str | None
     latency_ms: float
     error: str | None
+    failure: Failure | None
 
 
 @dataclass
@@ -75,7 +81,8 @@ def probe(
     Returns:
         One row a probe in the order they were started, index 0…: `started_at` (datetime64[ns, UTC]), `answer`
         (string, first word of the answer, NA if none), `line` (string, the whole answer), `latency_ms` (float64, from
-        before the connection to the answer, NaN if none), `error` (string in plain words, NA if it went well).
+        before the connection to the answer, NaN if none), `error` (string, why there is none in the reader's language, NA if
+        there is one), `failure` (string, the same as one of the words of `Failure`, in every language).
 
     Raises:
         UsageError: an argument that means nothing.
@@ -86,7 +93,7 @@ def probe(
     frame = _frame([run.rows[number] for number in sorted(run.rows)])
     frame.attrs["interrupted"] = interrupted
     if interrupted:
-        print(f"Interrupted after {len(frame)} of {count} probes; those are kept.")
+        print(_("Interrupted after {done} of {count} probes; those are kept.").format(done=len(frame), count=count))
     return frame
 
 
@@ -106,16 +113,22 @@ def date_line(moment: datetime) -> str:
 def _check(run: _Run) -> None:
     host, port = run.address
     if not isinstance(host, str) or not host.strip():
-        raise UsageError("host is empty: take it from istio.ingress(cluster).")
+        raise UsageError(_("host is empty: take it from istio.ingress(cluster)."))
     if isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 65536:
-        raise UsageError(f"port={port!r} is no TCP port (1 to 65535): take it from istio.ingress(cluster).")
+        raise UsageError(
+            _("port={port!r} is no TCP port (1 to 65535): take it from istio.ingress(cluster).").format(port=port)
+        )
     for name, value, least in (("count", run.count, 0), ("at_once", run.at_once, 1)):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise UsageError(f"{name}={value!r}: a whole number, {least} or more, is needed.")
+            raise UsageError(
+                _("{name}={value!r}: a whole number, {least} or more, is needed.").format(
+                    name=name, value=value, least=least
+                )
+            )
     if not run.timeout_seconds > 0:
-        raise UsageError(f"timeout_seconds={run.timeout_seconds!r}: more than 0 is needed.")
+        raise UsageError(_("timeout_seconds={value!r}: more than 0 is needed.").format(value=run.timeout_seconds))
     if not run.pause_seconds >= 0:
-        raise UsageError(f"pause_seconds={run.pause_seconds!r}: 0 or more is needed.")
+        raise UsageError(_("pause_seconds={value!r}: 0 or more is needed.").format(value=run.pause_seconds))
 
 
 def _run_in_thread(run: _Run, *, progress: bool) -> bool:
@@ -144,7 +157,7 @@ def _follow(job: concurrent.futures.Future[None], run: _Run, line: ProgressLine)
         with contextlib.suppress(concurrent.futures.TimeoutError):
             job.result(timeout=0.1)
             return
-        line.bar(len(run.rows), run.count, "probes")
+        line.bar(len(run.rows), run.count, _("probes"))
 
 
 async def _settle() -> None:
@@ -177,18 +190,17 @@ async def _once(run: _Run) -> _Row:
         async with asyncio.timeout(run.timeout_seconds):
             answer = await _exchange(run.address, started_at)
     except TimeoutError:
-        return _failure(started_at, f"timeout: no answer within {run.timeout_seconds:g} s")
-    except OSError as error:
-        return _failure(started_at, _reason(error))
-    except ValueError:
-        return _failure(started_at, f"answer longer than {_LONGEST_LINE} bytes")
+        words = _("timeout: no answer within {seconds:g} s").format(seconds=run.timeout_seconds)
+        return _failed(started_at, "timeout", words)
+    except (OSError, ValueError) as error:
+        return _failed(started_at, *_reason(error))
     latency_ms = (time.perf_counter() - started) * 1000
     text = answer.decode("utf-8", "replace").rstrip("\r\n")
     if not answer:
-        return _failure(started_at, "closed without answer")
+        return _failed(started_at, "closed", _("closed without answer"))
     if not text.split():
-        return _failure(started_at, "empty answer")
-    return _Row(started_at, text.split()[0], text, latency_ms, None)
+        return _failed(started_at, "empty", _("empty answer"))
+    return _Row(started_at, text.split()[0], text, latency_ms, None, None)
 
 
 async def _exchange(address: tuple[str, int], started_at: float) -> bytes:
@@ -203,18 +215,22 @@ async def _exchange(address: tuple[str, int], started_at: float) -> bytes:
             await writer.wait_closed()
 
 
-def _failure(started_at: float, reason: str) -> _Row:
-    return _Row(started_at, None, None, float("nan"), reason)
+def _failed(started_at: float, failure: Failure, error: str) -> _Row:
+    return _Row(started_at, None, None, float("nan"), error, failure)
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: OSError | ValueError) -> tuple[Failure, str]:
+    """The failure in a word, and in words."""
+    if isinstance(error, socket.gaierror | UnicodeError):  # nobody answers for the name, or it can be none
+        return "name", _("name not known")
+    if isinstance(error, ValueError):
+        return "long", _("answer longer than {bytes} bytes").format(bytes=_LONGEST_LINE)
     if isinstance(error, ConnectionRefusedError) or ("Connect call failed" in str(error) and "Errno 111" in str(error)):
-        return "refused: nothing listens there"
+        return "refused", _("refused: nothing listens there")
     if isinstance(error, ConnectionResetError | BrokenPipeError):
-        return "reset: accepted, then cut"
-    if isinstance(error, socket.gaierror):
-        return "name not known"
-    return f"unreachable: {error.strerror or error}".lower()
+        return "reset", _("reset: accepted, then cut")
+    # The operating system's words stay as they are.
+    return "unreachable", _("unreachable: {reason}").format(reason=str(error.strerror or error).lower())
 
 
 def _frame(rows: list[_Row]) -> pd.DataFrame:
@@ -228,5 +244,6 @@ def _frame(rows: list[_Row]) -> pd.DataFrame:
             "line": pd.array(columns["line"], dtype="string"),
             "latency_ms": pd.Series(columns["latency_ms"], dtype="float64"),
             "error": pd.array(columns["error"], dtype="string"),
+            "failure": pd.array(columns["failure"], dtype="string"),
         }
     )

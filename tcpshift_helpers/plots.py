@@ -16,6 +16,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 
 from tcpshift_helpers import distribution as judged
+from tcpshift_helpers.language import gettext as _
+from tcpshift_helpers.language import mark, ngettext, paragraph
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 INK = "#333333"
-FAILED = "failed"
+FAILED = mark("failed")
 # Okabe-Ito: sky blue, orange, bluish green, reddish purple; vermillion is kept for failures.
 _STYLES: dict[str, tuple[str, str]] = {"one": ("#56B4E9", ""), "two": ("#E69F00", "///"), FAILED: ("#D55E00", "xxx")}
 _OTHERS = (("#009E73", "..."), ("#CC79A7", "\\\\\\"), ("#F0E442", "---"))
@@ -68,16 +70,23 @@ def distribution(frame: pd.DataFrame, weights: Mapping[str, int]) -> Figure:
 def alt_text(frame: pd.DataFrame, weights: Mapping[str, int] | None = None) -> str:
     """What the figure shows, in sentences for a screen reader."""
     counted = judged.counts(frame)
-    probes = "1 probe" if len(frame) == 1 else f"{len(frame)} probes in order"
-    sentences = [f"{probes}: {counted}."]
+    sentences = [_("{probes}: {counts}.").format(probes=_probes(len(frame)), counts=counted)]
     if weights and counted.answered:
         for word, row in judged.shares(counted, weights).iterrows():
             sentences.append(
-                f"{word}: {row['percent']:.1f}% observed, 95% interval {row['low_percent']:.1f}% to {row['high_percent']:.1f}%, set weight {row['set_percent']:.4g}%."
+                _(
+                    "{answer}: {percent:.1f}% observed, 95% interval {low:.1f}% to {high:.1f}%, set weight {weight:.4g}%."
+                ).format(
+                    answer=word,
+                    percent=row["percent"],
+                    low=row["low_percent"],
+                    high=row["high_percent"],
+                    weight=row["set_percent"],
+                )
             )
     if not counted.answered:
-        sentences.append("No probe was answered.")
-    return " ".join(sentences)
+        sentences.append(_("No probe was answered."))
+    return paragraph(sentences)
 
 
 def show(figure: Figure, alt: str = "") -> None:
@@ -120,7 +129,7 @@ def _draw_bars(axes: Axes, frame: pd.DataFrame, weights: Mapping[str, int]) -> N
     counted = judged.counts(frame)
     table = judged.shares(counted, weights)
     words = [str(word) for word in table.index]
-    for place, (word, (_, row)) in enumerate(zip(words, table.iterrows(), strict=True)):
+    for place, (word, (_index, row)) in enumerate(zip(words, table.iterrows(), strict=True)):
         if row["percent"]:
             axes.barh(place, row["percent"], height=0.56, **_patch_style(word, words))
         axes.plot(
@@ -135,17 +144,26 @@ def _draw_bars(axes: Axes, frame: pd.DataFrame, weights: Mapping[str, int]) -> N
         if counted.answered:
             spread = [[row["percent"] - row["low_percent"]], [row["high_percent"] - row["percent"]]]
             axes.errorbar(row["percent"], place, xerr=spread, color="black", capsize=5, linewidth=1.5, zorder=5)
-            text = f"{int(row['count'])} of {counted.answered} = {row['percent']:.1f}%\nset weight {row['set_percent']:.4g}%"
+            text = _("{count} of {total} = {percent:.1f}%\nset weight {weight:.4g}%").format(
+                count=int(row["count"]),
+                total=counted.answered,
+                percent=row["percent"],
+                weight=row["set_percent"],
+            )
         else:
-            text = f"no answers\nset weight {row['set_percent']:.4g}%"
+            text = _("no answers\nset weight {weight:.4g}%").format(weight=row["set_percent"])
         axes.text(104, place, text, va="center", ha="left", fontsize=9, color=INK, clip_on=False)
     axes.set_yticks(range(len(words)), labels=words, fontsize=11)
     axes.set_ylim(len(words) - 0.4, -0.6)
     axes.set_xlim(0, 100)
     axes.set_xticks(range(0, 101, 20), labels=[f"{percent}%" for percent in range(0, 101, 20)])
-    axes.set_xlabel("share of answers; thick mark: set weight; whisker: 95% interval", fontsize=9, color=INK)
-    failed = f"; {counted.failed} failed, not counted" if counted.failed else ""
-    _finish(axes, f"Observed share against set weight{failed}")
+    axes.set_xlabel(_("share of answers; thick mark: set weight; whisker: 95% interval"), fontsize=9, color=INK)
+    title = (
+        _("Observed share against set weight; {count} failed, not counted").format(count=counted.failed)
+        if counted.failed
+        else _("Observed share against set weight")
+    )
+    _finish(axes, title)
     _set_alt(axes, alt_text(frame, weights))
 
 
@@ -161,7 +179,7 @@ def _draw_strip(axes: Axes, frame: pd.DataFrame, weights: Mapping[str, int] | No
         style = _patch_style(word, styled)
         if not places:
             continue
-        axes.bar([x for x, _ in places], 0.84, width=0.86, bottom=[y - 0.42 for _, y in places], **style)
+        axes.bar([x for x, _y in places], 0.84, width=0.86, bottom=[y - 0.42 for _x, y in places], **style)
         if len(cells) <= _LABELLED:
             for x, y in places:
                 box = {"facecolor": "white", "edgecolor": "none", "pad": 1.2, "alpha": 0.9}
@@ -174,17 +192,28 @@ def _draw_strip(axes: Axes, frame: pd.DataFrame, weights: Mapping[str, int] | No
     axes.set_yticks(range(rows), labels=[str(row * per_row + 1) for row in range(rows)], fontsize=9)
     axes.set_xticks([])
     if not cells:
-        axes.text(per_row / 2 - 0.5, 0, "no probes", ha="center", va="center", color=INK)
+        axes.text(per_row / 2 - 0.5, 0, _("no probes"), ha="center", va="center", color=INK)
         axes.set_yticks([])
-    handles = [Patch(label=f"{word} ({every.count(word)})", **_patch_style(word, styled)) for word in words]
+    shown_as = {FAILED: _(FAILED)}
+    handles = [
+        Patch(label=f"{shown_as.get(word, word)} ({every.count(word)})", **_patch_style(word, styled)) for word in words
+    ]
     if handles:
         axes.legend(
             handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=9, borderaxespad=0
         )
-    shown = f"The first {len(cells)} of {len(every)} probes" if len(cells) < len(every) else f"{len(every)} probes"
-    _finish(axes, "1 probe" if len(every) == 1 else f"{shown} in order")
+    title = (
+        _("The first {shown} of {count} probes in order").format(shown=len(cells), count=len(every))
+        if len(cells) < len(every)
+        else _probes(len(every))
+    )
+    _finish(axes, title)
     axes.spines["bottom"].set_visible(False)
     _set_alt(axes, alt_text(frame))
+
+
+def _probes(count: int) -> str:
+    return ngettext("1 probe", "{count} probes in order", count).format(count=count)
 
 
 def _per_row(cells: int) -> int:

@@ -128,15 +128,15 @@ def _port(cluster: Cluster) -> Failure | None:
 def _answer(cluster: Cluster) -> Failure | None:
     (host, port), _ = istio.find_ingress(cluster)
     frame = netcat.probe(host, port, 1, timeout_seconds=3.0, progress=False)
-    error, answer = frame["error"].iloc[0], frame["answer"].iloc[0]
+    failure, answer = frame["failure"].iloc[0], frame["answer"].iloc[0]
     routed = _is_routed(cluster)
     if isinstance(answer, str) and not routed:
         return Failure(
             f"{host}:{port} answers {answer!r} although the lesson has no route yet: another route owns the port",
             "kubectl get gateways.networking.istio.io -A shows whose it is",
         )
-    if isinstance(error, str) and (routed or error.startswith(("timeout", "unreachable", "name"))):
-        why = f"{host}:{port}: {error}"
+    if isinstance(failure, str) and (routed or failure in {"timeout", "unreachable", "name"}):
+        why = f"{host}:{port}: {frame['error'].iloc[0]}"
         return Failure(
             why,
             "from minikube or kind use their load balancer, or set INGRESS_HOST and TCP_INGRESS_PORT",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tcpshift_helpers import conditions
 from tcpshift_helpers.errors import NotFoundError, TcpShiftError, WaitTimeoutError
+from tcpshift_helpers.language import gettext as _
 
 if TYPE_CHECKING:
     from tcpshift_helpers.api import Object, Resource
@@ -27,8 +28,19 @@ def wait_until(
             return seen
     troubles = "".join(f"\n  {line}" for line in _troubles(cluster, resource, seen, namespace))
     raise WaitTimeoutError(
-        f"timed out after {time.monotonic() - started:.0f} s waiting for {wanted.statement} of {resource.word}/{name}: {wanted.last_seen(seen)}{troubles}\n"
-        f"Look closer with: kubectl -n {namespace} describe {resource.kind.lower()} {name}"
+        _(
+            "timed out after {seconds:.0f} s waiting for {condition} of {target}: {last_seen}{troubles}\n"
+            "Look closer with: kubectl -n {namespace} describe {kind} {name}"
+        ).format(
+            seconds=time.monotonic() - started,
+            condition=_(wanted.statement),
+            target=f"{resource.word}/{name}",
+            last_seen=wanted.last_seen(seen),
+            troubles=troubles,
+            namespace=namespace,
+            kind=resource.kind.lower(),
+            name=name,
+        )
     )
 
 
@@ -38,13 +50,18 @@ def pod_name(cluster: Cluster, word: str, namespace: str) -> str:
     Raises:
         NotFoundError: the deployment has no pod.
     """
-    kind, _, name = word.rpartition("/")
+    kind, _slash, name = word.rpartition("/")
     if kind in {"", "pod", "pods", "po"}:
         return name
     resource = cluster.api.resource_named(kind)
     pods = pods_of(cluster, cluster.read(resource, name, namespace), namespace)
     if not pods:
-        raise NotFoundError(404, "NotFound", f"{word} has no pods", f"Wait for it: kubectl -n {namespace} get pods")
+        raise NotFoundError(
+            404,
+            "NotFound",
+            _("{owner} has no pods").format(owner=word),
+            _("Wait for it: kubectl -n {namespace} get pods").format(namespace=namespace),
+        )
     pods.sort(key=lambda pod: (pod.get("status", {}).get("phase") != "Running", pod["metadata"]["name"]))
     return str(pods[0]["metadata"]["name"])
 
@@ -78,6 +95,9 @@ def _troubles(cluster: Cluster, resource: Resource, seen: Object | None, namespa
         for event in events
         if event.get("type") == "Warning" and event.get("involvedObject", {}).get("name") in names
     ]
-    lines = [f"event {event.get('reason')}: {event.get('message')}" for event in warnings[-3:]]
-    missing = [] if pods else ["it has no pods yet"]
+    lines = [
+        _("event {reason}: {message}").format(reason=event.get("reason"), message=event.get("message"))
+        for event in warnings[-3:]
+    ]
+    missing = [] if pods else [_("it has no pods yet")]
     return [*missing, *conditions.pod_troubles(pods), *lines]

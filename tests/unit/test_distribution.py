@@ -85,3 +85,12 @@ def test_needed_probes_tell_a_split_20_points_away_apart() -> None:
     assert distribution.verdict(Counts({"two": 30, "one": needed - 31}), SPLIT).word == TOO_FEW
     with pytest.raises(UsageError):
         distribution.probes_needed(101, 100)
+
+
+def test_words_are_translated_where_they_are_printed_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TCPSHIFT_LANGUAGE", "zh-CN")
+    verdict = distribution.verdict(Counts({"one": 160, "two": 40}, {"refused": 3}), SPLIT)
+    assert verdict.word == FAIL
+    assert str(verdict).startswith("未通过：")
+    assert distribution.verdict(Counts({"one": 160, "two": 40}), SPLIT).passed
+    assert str(Counts({"one": 2, "two": 1}, {"reset": 1})) == "one 2 次、two 1 次、失败 1 次（reset）"

@@ -83,9 +83,10 @@ def test_sends_the_date_and_reads_the_answer(
         "line": "string",
         "latency_ms": "float64",
         "error": "string",
+        "failure": "string",
     }
     assert list(frame["answer"]) == ["one"] * 3
-    assert frame["error"].isna().all()
+    assert frame[["error", "failure"]].isna().all(axis=None)
     assert (frame["latency_ms"] > 0).all()
     assert frame["started_at"].is_monotonic_increasing
     assert frame.attrs == {"interrupted": False}
@@ -116,16 +117,19 @@ def _too_long(connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize(
-    ("handler", "error"),
+    ("handler", "failure", "error"),
     [
-        (_reset, "reset: accepted, then cut"),
-        (read_line, "closed without answer"),
-        (_empty_line, "empty answer"),
-        (_too_long, "answer longer than 65536 bytes"),
+        (_reset, "reset", "reset: accepted, then cut"),
+        (read_line, "closed", "closed without answer"),
+        (_empty_line, "empty", "empty answer"),
+        (_too_long, "long", "answer longer than 65536 bytes"),
     ],
 )
-def test_a_failure_is_a_row_with_its_reason(serve: Callable[[Handler], int], handler: Handler, error: str) -> None:
+def test_a_failure_is_a_row_with_its_reason(
+    serve: Callable[[Handler], int], handler: Handler, failure: str, error: str
+) -> None:
     frame = netcat.probe("127.0.0.1", serve(handler), 2)
+    assert list(frame["failure"]) == [failure] * 2
     assert list(frame["error"]) == [error] * 2
     assert frame[["answer", "line", "latency_ms"]].isna().all(axis=None)
 
@@ -133,7 +137,26 @@ def test_a_failure_is_a_row_with_its_reason(serve: Callable[[Handler], int], han
 def test_says_refused_when_nothing_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    assert netcat.probe("127.0.0.1", port, 1)["error"].item() == "refused: nothing listens there"
+    row = netcat.probe("127.0.0.1", port, 1).iloc[0]
+    assert (row["failure"], row["error"]) == ("refused", "refused: nothing listens there")
+
+
+@pytest.mark.parametrize(
+    ("host", "failure", "error"),
+    [
+        ("a..b", "name", "name not known"),
+        ("255.255.255.255", "unreachable", "unreachable: network is unreachable"),
+    ],
+)
+def test_says_when_the_place_cannot_be_found_or_reached(host: str, failure: str, error: str) -> None:
+    row = netcat.probe(host, 9, 1).iloc[0]
+    assert (row["failure"], row["error"]) == (failure, error)
+
+
+def test_words_follow_the_language_and_the_failure_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TCPSHIFT_LANGUAGE", "zh-CN")
+    row = netcat.probe("a..b", 9, 1).iloc[0]
+    assert (row["failure"], row["error"]) == ("name", "找不到该主机名")
 
 
 def test_says_timeout_and_goes_on(serve: Callable[[Handler], int]) -> None:
@@ -141,6 +164,7 @@ def test_says_timeout_and_goes_on(serve: Callable[[Handler], int]) -> None:
     port = serve(lambda _: silent.wait(10))
     frame = netcat.probe("127.0.0.1", port, 2, at_once=2, timeout_seconds=0.05)
     silent.set()
+    assert list(frame["failure"]) == ["timeout"] * 2
     assert list(frame["error"]) == ["timeout: no answer within 0.05 s"] * 2
 
 

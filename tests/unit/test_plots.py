@@ -73,6 +73,15 @@ def test_failures_are_shown_and_not_counted() -> None:
     assert texts(lower) == ["2 of 2 = 100.0%\nset weight 100%"]
 
 
+def test_failures_look_the_same_in_every_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    (english,) = drawn(plots.strip(frame("one", None)))
+    monkeypatch.setenv("TCPSHIFT_LANGUAGE", "zh-CN")
+    chinese = plots.strip(frame("one", None)).axes[0]
+    assert legend(chinese) == ["one (1)", "失败 (1)"]
+    assert looks(chinese) == looks(english)
+    assert plots.alt_text(frame("one", None)) == "2 次探测（按先后顺序）：one 1 次、失败 1 次（reset）。"
+
+
 @pytest.mark.parametrize(
     ("probes", "title", "rows"),
     [
