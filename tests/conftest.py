@@ -42,11 +42,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @dataclass(frozen=True)
 class Answer:
-    """A response: status code, headers, and the body as JSON if it is JSON."""
+    """A response: status code, headers, and the body as text, and as JSON if it is JSON."""
 
     code: int
     headers: http.client.HTTPMessage
-    text: str
+    content: bytes
+
+    @property
+    def text(self) -> str:
+        return self.content.decode()
 
     @property
     def body(self) -> Any:
@@ -92,7 +96,7 @@ class Api:
         try:
             self._connection.request(method, path, data, sent)
             response = self._connection.getresponse()
-            return Answer(response.status, response.headers, response.read().decode())
+            return Answer(response.status, response.headers, response.read())
         except (OSError, http.client.HTTPException):
             self.close()
             raise

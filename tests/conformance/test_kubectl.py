@@ -31,6 +31,18 @@ def test_apply_of_an_unknown_field(kubectl):
     assert "Error from server (BadRequest)" in output
 
 
+@pytest.mark.parity("kubectl apply of an unknown kind", "works")
+@pytest.mark.parametrize("arguments", [("apply",), ("create",), ("apply", "--server-side"), ("delete",)])
+@pytest.mark.parametrize("version", ["example.com/v1", "apps/v1"])
+def test_apply_of_an_unknown_kind(kubectl, arguments, version):
+    text = f"apiVersion: {version}\nkind: Nothing\nmetadata: {{name: x}}\n"
+    output = kubectl(*arguments, "-f", "-", stdin=text, code=1)
+    assert output.removeprefix("error: ") == (
+        'resource mapping not found for name: "x" namespace: "" from "STDIN": '
+        f'no matches for kind "Nothing" in version "{version}"\nensure CRDs are installed first\n'
+    )
+
+
 def test_apply_dry_run_and_diff(kubectl, applied):
     changed = MANIFEST.replace("weight: 100", "weight: 80")
     output = kubectl("apply", "--dry-run=server", "-f", "-", stdin=changed)

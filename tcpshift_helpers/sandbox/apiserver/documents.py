@@ -1,6 +1,6 @@
 """Paths that are no resources: health, version, discovery, OpenAPI.
 
-Source: kubernetes/apiserver pkg/server/{healthz,routes}, pkg/endpoints/discovery; openapi v3 as kubectl reads it.
+Source: kubernetes/apiserver pkg/server/{healthz,routes}, pkg/endpoints/discovery; kube-openapi pkg/{handler,handler3}.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from tcpshift_helpers.sandbox.apiserver.store import encode
 
 if TYPE_CHECKING:
     from tcpshift_helpers.sandbox.apiserver.catalog import Catalog
+    from tcpshift_helpers.sandbox.apiserver.representation import MediaType
     from tcpshift_helpers.sandbox.apiserver.resources import ResourceType
     from tcpshift_helpers.sandbox.apiserver.schemas import Schemas
 
@@ -26,7 +27,7 @@ Object = dict[str, Any]
 VERSION = "v1.34.0"
 _GO_MACHINES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64"}
 _HEALTH = ("/healthz", "/livez", "/readyz")
-_PATHS = ("/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version")
+_PATHS = ("/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version")
 
 
 class Documents:
@@ -56,8 +57,8 @@ class Documents:
             return web.Response(text=f"[+]ping ok\n{path.strip('/')} check passed\n" if verbose else "ok")
         if path in ("/", "/version"):
             return _json(version_info() if path == "/version" else {"paths": [*_PATHS, *self._group_paths()]})
-        if path.startswith("/openapi/v3"):
-            return self._openapi(path)
+        if path.startswith("/openapi/"):
+            return self._openapi_v2(request) if path == "/openapi/v2" else self._openapi_v3(request, path)
         if path in ("/api", "/apis"):
             return self._groups(path, request.headers.get("Accept", ""))
         return self._group_document(path)
@@ -83,21 +84,38 @@ class Documents:
             return None
         return _json(document) if document else None
 
-    def _openapi(self, path: str) -> web.Response | None:
+    def _openapi_v2(self, request: web.Request) -> web.Response:
+        # Larger still, and only asked for when a kind is not known, and by older clients.
+        from tcpshift_helpers.sandbox.apiserver import openapi_protobuf  # noqa: PLC0415
+        from tcpshift_helpers.sandbox.apiserver.openapi_v2 import openapi_v2  # noqa: PLC0415
+
+        wanted = next(filter(None, map(_openapi_v2_form, parse_accept(request.headers.get("Accept") or "*/*"))), None)
+        if wanted is None:
+            return web.Response(status=406, headers={"Vary": "Accept"})
+        document = openapi_v2(self._resources, self._schemas)
+        text = encode(document).encode()
+        body = openapi_protobuf.encode(document) if wanted == openapi_protobuf.MEDIA_TYPE else text
+        response = _tagged(request, body, wanted, _etag(text))
+        response.headers["Vary"] = "Accept"
+        return response
+
+    def _openapi_v3(self, request: web.Request, path: str) -> web.Response | None:
         # Large, and only kubectl apply and explain ask.
         from tcpshift_helpers.sandbox.apiserver.openapi import openapi_v3, openapi_v3_index  # noqa: PLC0415
 
-        parts = path.strip("/").split("/")[2:]
-        if not parts:
+        if path == "/openapi/v3":
             return _json(openapi_v3_index(self._resources))
-        group, version = ("", parts[1]) if parts[0] == "api" and len(parts) == 2 else ("", "")
-        if parts[0] == "apis" and len(parts) == 3:
-            group, version = parts[1], parts[2]
-        if not version or discovery.api_resource_list(self._resources, group, version) is None:
+        match path.split("/")[2:]:
+            case ["v3", "api", version]:
+                group = ""
+            case ["v3", "apis", group, version]:
+                pass
+            case _:
+                return None
+        if discovery.api_resource_list(self._resources, group, version) is None:
             return None
-        text = encode(openapi_v3(group, version, self._resources, self._schemas))
-        etag = '"' + hashlib.sha256(text.encode()).hexdigest().upper()[:32] + '"'
-        return web.Response(text=text, content_type="application/json", headers={"ETag": etag})
+        text = encode(openapi_v3(group, version, self._resources, self._schemas)).encode()
+        return _tagged(request, text, "application/json", _etag(text))
 
     def _group_paths(self) -> list[str]:
         paths = []
@@ -136,6 +154,26 @@ def _wants_aggregated(accept: str) -> bool:
         elif media_type.name in ("application/json", "*/*"):
             return False
     return False
+
+
+def _openapi_v2_form(accepted: MediaType) -> str | None:
+    """The form that one alternative of an Accept header asks for, of those there are."""
+    from tcpshift_helpers.sandbox.apiserver.openapi_protobuf import MEDIA_TYPE  # noqa: PLC0415
+
+    if accepted.name in (MEDIA_TYPE, MEDIA_TYPE.replace("v2.v1.0", "v2@v1.0")):
+        return MEDIA_TYPE
+    return "application/json" if accepted.name in ("application/json", "application/*", "*/*") else None
+
+
+def _etag(body: bytes) -> str:
+    return '"' + hashlib.sha512(body).hexdigest().upper() + '"'
+
+
+def _tagged(request: web.Request, body: bytes, content_type: str, etag: str) -> web.Response:
+    """The body, or nothing where the client has it already."""
+    if etag in request.headers.get("If-None-Match", ""):
+        return web.Response(status=304, headers={"ETag": etag})
+    return web.Response(body=body, headers={"Content-Type": content_type, "ETag": etag})
 
 
 def _json(document: Object, content_type: str = "application/json") -> web.Response:

@@ -19,6 +19,7 @@ from tcpshift_helpers.sandbox.apiserver.strategy import is_custom
 
 Object = dict[str, Any]
 
+INFO = {"title": "Kubernetes", "version": "1.34"}
 _PATCH_TYPES = ("application/json-patch+json", "application/merge-patch+json")
 _BUILT_IN_PATCH_TYPE = "application/strategic-merge-patch+json"
 _WRITE_PARAMETERS = {
@@ -42,7 +43,8 @@ _NUMBERS = frozenset({"timeoutSeconds", "gracePeriodSeconds"})
 _FLAGS = frozenset({"watch"})
 
 
-def _group_versions(resource_types: Iterable[ResourceType]) -> list[tuple[str, str]]:
+def group_versions(resource_types: Iterable[ResourceType]) -> list[tuple[str, str]]:
+    """Group and version of each kind, once."""
     pairs = ((one.group, version) for one in resource_types for version in one.versions)
     return list(dict.fromkeys(pairs))
 
@@ -57,7 +59,7 @@ def openapi_v3_index(resource_types: Sequence[ResourceType]) -> Object:
     The hash in an address changes with the table of kinds, so that kubectl's cache does not outlive it.
     """
     paths = {}
-    for group, version in _group_versions(resource_types):
+    for group, version in group_versions(resource_types):
         kinds = sorted(one.plural for one in resource_types if one.group == group and version in one.versions)
         digest = hashlib.sha256(json.dumps([group, version, kinds]).encode()).hexdigest().upper()
         root = _root(group, version)
@@ -82,7 +84,7 @@ def openapi_v3(group: str, version: str, resource_types: Sequence[ResourceType],
     components.update(lists)
     return {
         "openapi": "3.0.0",
-        "info": {"title": "Kubernetes", "version": "1.34"},
+        "info": INFO,
         "paths": paths,
         "components": {"schemas": components},
     }
