@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import ssl
 import statistics
 import subprocess
 import sys
@@ -13,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
 from tcpshift_helpers import connect, kubectl
-from tcpshift_helpers.sandbox import supervisor
+from tcpshift_helpers.sandbox import record, supervisor
 from tcpshift_helpers.sandbox.home import Home
 
 if TYPE_CHECKING:
@@ -77,6 +80,18 @@ def cluster() -> Iterator[Cluster]:
     """A sandbox of its own, up, as a learner's notebook sees it."""
     with state_directory(), contextlib.redirect_stdout(None):
         yield connect()
+
+
+def api_server(home: Home) -> psutil.Process:
+    """The process of the API server that runs now."""
+    state = record.read(home)
+    assert state is not None
+    return psutil.Process(next(part["pid"] for part in state.parts if part["name"] == "apiserver"))
+
+
+def tls(home: Home) -> ssl.SSLContext:
+    """Trusts the API server, and nobody else."""
+    return ssl.create_default_context(cafile=str(home.pki / "ca.crt"))
 
 
 def deploy_echo(cluster: Cluster, *, sidecars: bool = False) -> None:

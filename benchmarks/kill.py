@@ -6,20 +6,17 @@ Counted: acknowledged writes that are gone afterwards, probes that failed, and h
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from bar import Result, cluster, deploy_echo
+from bar import Result, api_server, cluster, deploy_echo
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
 from tcpshift_helpers import istio, netcat
-from tcpshift_helpers.sandbox import record
 from tcpshift_helpers.sandbox.home import Home
 
 if TYPE_CHECKING:
@@ -68,7 +65,7 @@ def _write_and_kill(api: client.CoreV1Api, run: int) -> tuple[set[str], float]:
     for number in range(WRITES):
         name = f"run-{run}-{number}"
         if number == WRITES // 2:
-            os.kill(_api_server_pid(), signal.SIGKILL)
+            api_server(Home.from_environment()).kill()
             killed_at = time.perf_counter()
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while not _create(api, name):
@@ -90,12 +87,6 @@ def _create(api: client.CoreV1Api, name: str) -> bool:
     except ApiException as error:
         return bool(error.status == 409)
     return True
-
-
-def _api_server_pid() -> int:
-    state = record.read(Home.from_environment())
-    assert state is not None
-    return int(next(part["pid"] for part in state.parts if part["name"] == "apiserver"))
 
 
 @contextlib.contextmanager
