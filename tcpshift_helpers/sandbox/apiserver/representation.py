@@ -16,7 +16,7 @@ from tcpshift_helpers.sandbox.apiserver.strategy import is_custom
 from tcpshift_helpers.sandbox.apiserver.table import table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
     from tcpshift_helpers.sandbox.apiserver.resources import ResourceType
 
@@ -128,6 +128,12 @@ class Representation:
                 shown["columnDefinitions"] = None
             self._columns_sent = True
         return shown
+
+    def shared_event_form(self) -> Hashable | None:
+        """Equal for watches to which `event_object` now gives the same; None if it gives this watch something of its own."""
+        if self.form == "Table" and not self._columns_sent:
+            return None
+        return self._api_version, self.form, self._include_object
 
     def bookmark(self, resource_version: int, *, initial_events_end: bool) -> Object:
         """The object of a bookmark: nothing but a version."""

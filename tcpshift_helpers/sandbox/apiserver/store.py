@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -23,6 +24,7 @@ KEPT_CHANGES = 4096
 KEPT_BYTES = 32 * 1024 * 1024
 _TRIM_EVERY = 256
 _TRIM_AFTER_BYTES = 8 * 1024 * 1024
+_READ_CHARACTERS = 64 * 1024
 _LAYOUT = 2
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
@@ -173,12 +175,22 @@ class Store:
         return self._forgotten.get(resource, self._forgotten_before_start)
 
     def changes(self, resource: str, after: int, limit: int = 256) -> list[Change]:
-        """Changes of one resource with a revision above `after`, oldest first, at most `limit`."""
+        """The next changes of one resource with a revision above `after`, oldest first; empty only if there are none.
+
+        At most `limit`, and no more once they are large: fifty watchers that have fallen behind read at the same time.
+        """
         query = (
-            "SELECT revision, type, namespace, object, previous FROM changes "
+            "SELECT revision, type, namespace, object, previous, size FROM changes "
             "WHERE resource=? AND revision>? ORDER BY revision LIMIT ?"
         )
-        return [Change(*row) for row in self._database.execute(query, (resource, after, limit))]
+        found, left = [], _READ_CHARACTERS
+        with closing(self._database.execute(query, (resource, after, limit))) as rows:
+            for *change, size in rows:
+                found.append(Change(*change))
+                left -= size
+                if left <= 0:
+                    break
+        return found
 
     def _text(self, key: Key) -> str | None:
         row = self._database.execute(

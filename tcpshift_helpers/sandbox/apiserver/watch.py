@@ -9,17 +9,16 @@ Source: kubernetes/apiserver pkg/storage/cacher (event types under selectors, bo
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tcpshift_helpers.sandbox.apiserver.status import StatusError
-from tcpshift_helpers.sandbox.apiserver.store import encode
+from tcpshift_helpers.sandbox.apiserver.watch_events import Events, event_line
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterator
+    from collections.abc import AsyncGenerator, Callable
 
     from tcpshift_helpers.sandbox.apiserver.representation import Representation
     from tcpshift_helpers.sandbox.apiserver.resources import ResourceType
@@ -51,42 +50,44 @@ class Wakeups:
 
     Attributes:
         closed: the server stops; watches end.
+        events: what all that are woken by one write share.
     """
 
     def __init__(self, store: Store) -> None:
         """Listen to `store`."""
-        self._events: defaultdict[str, set[Wakeup]] = defaultdict(set)
+        self.events = Events()
+        self._waiting: defaultdict[str, set[Wakeup]] = defaultdict(set)
         self.closed = False
         store.on_change(self._wake)
 
     def add(self, resource: str) -> Wakeup:
         """An event that is set after each write; give it back with `remove`."""
         event = Wakeup()
-        self._events[resource].add(event)
+        self._waiting[resource].add(event)
         return event
 
     def remove(self, resource: str, event: Wakeup) -> None:
         """Stop waking."""
-        self._events[resource].discard(event)
+        self._waiting[resource].discard(event)
 
     def end(self, resource: str) -> None:
         """End the watches of a kind, because it is served no longer, or differently."""
-        for event in self._events[resource]:
+        for event in self._waiting[resource]:
             event.is_last = True
             event.set()
 
     def close(self) -> None:
         """End all watches."""
         self.closed = True
-        for resource in list(self._events):
+        for resource in list(self._waiting):
             self._wake(resource)
 
     def count(self) -> int:
         """How many watchers there are."""
-        return sum(len(events) for events in self._events.values())
+        return sum(len(events) for events in self._waiting.values())
 
     def _wake(self, resource: str) -> None:
-        for event in self._events[resource]:
+        for event in self._waiting[resource]:
             event.set()
 
 
@@ -125,21 +126,21 @@ async def watch(
         if cursor is None:
             cursor = store.revision
             present = (obj for obj in store.list_objects(name, options.namespace) if _matches(options, obj))
-            lines = [_line("ADDED", representation.event_object(obj)) for obj in present]
+            lines = [event_line("ADDED", representation.event_object(obj)) for obj in present]
             if options.initial_events_end:
-                lines.append(_line("BOOKMARK", representation.bookmark(cursor, initial_events_end=True)))
+                lines.append(event_line("BOOKMARK", representation.bookmark(cursor, initial_events_end=True)))
             if lines:
                 yield b"".join(lines)
         next_bookmark = _next_bookmark(ends)
         while True:
             oldest = store.oldest_watchable(name)
             if cursor < oldest:
-                yield _line("ERROR", expired(cursor, oldest).body())
+                yield event_line("ERROR", expired(cursor, oldest).body())
                 return
             wakeup.clear()
             now_at = store.revision
             changes = store.changes(name, cursor)
-            lines = [line for change in changes for line in _events(change, options, representation)]
+            lines = [line for change in changes if (line := _told(change, options, representation, wakeups.events))]
             cursor = changes[-1].revision if changes else max(cursor, now_at)
             if lines:
                 yield b"".join(lines)
@@ -147,7 +148,7 @@ async def watch(
                 continue
             now = time.monotonic()
             if options.bookmarks and now >= next_bookmark:
-                yield _line("BOOKMARK", representation.bookmark(cursor, initial_events_end=False))
+                yield event_line("BOOKMARK", representation.bookmark(cursor, initial_events_end=False))
                 next_bookmark = _next_bookmark(ends)
             if now >= ends or wakeups.closed or wakeup.is_last:
                 return
@@ -175,23 +176,7 @@ def _matches(options: WatchOptions, obj: Object) -> bool:
     return options.matches is None or options.matches(obj)
 
 
-def _events(change: Change, options: WatchOptions, representation: Representation) -> Iterator[bytes]:
-    """The event a change is for this watcher: none, or one."""
+def _told(change: Change, options: WatchOptions, representation: Representation, events: Events) -> bytes | None:
     if options.namespace and change.namespace != options.namespace:
-        return
-    if options.matches is None and representation.is_stored_form():
-        yield f'{{"type":"{change.type}","object":{change.text}}}\n'.encode()
-        return
-    obj: Object = json.loads(change.text)
-    previous = json.loads(change.previous_text) if change.previous_text else None
-    matched = previous is not None and _matches(options, previous)
-    matches = change.type != "DELETED" and _matches(options, obj)
-    if matches:
-        yield _line("MODIFIED" if matched else "ADDED", representation.event_object(obj))
-    elif matched and previous is not None:
-        previous["metadata"]["resourceVersion"] = str(change.revision)
-        yield _line("DELETED", representation.event_object(previous))
-
-
-def _line(kind: str, obj: Object) -> bytes:
-    return f'{{"type":"{kind}","object":{encode(obj)}}}\n'.encode()
+        return None
+    return events.line(change, options.matches, representation)

@@ -68,6 +68,16 @@ def test_history(store):
     assert store.changes("services", 0) == []
 
 
+def test_large_changes_are_read_a_few_at_a_time_and_none_is_left_out(store):
+    for number in range(20):
+        store.put(A, obj(filler="x" * (30_000 if number % 5 else 200_000)))
+    read = []
+    while found := store.changes("pods", read[-1] if read else 0):
+        assert len(found) < 5
+        read.extend(change.revision for change in found)
+    assert read == list(range(1, 21))
+
+
 def test_restart_goes_on_counting(path):
     store = Store(path)
     store.put(A, obj())
