@@ -74,7 +74,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _and_where_else(refusal: str) -> str:
-    return paragraph([refusal, _(_ELSEWHERE)])
+    return paragraph([refusal, _ELSEWHERE])
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -2,8 +2,8 @@
 
 Envoy draws afresh for every connection, so counts are binomial: a check that expects exactly 2 of 10 fails seven
 times in ten. A verdict therefore has three words: PASS, FAIL, and TOO FEW TO SAY when the numbers fit the set weight
-but would fit a very different one as well. The words are the same in every language where code compares them, and are
-translated where they are printed. It knows nothing of clusters and draws nothing.
+but would fit a very different one as well. It knows nothing of clusters and draws
+nothing.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Verdict:
     """Whether counts fit the set weights.
 
     Attributes:
-        word: `PASS`, `FAIL` or `TOO FEW TO SAY`.
+        word: `PASS`, `FAIL` or `TOO FEW TO SAY`; equal to these in every language, and printed in the reader's.
         reason: the numbers behind it, in a sentence.
         do: what to do next; empty after a PASS.
     """
@@ -84,7 +84,7 @@ class Verdict:
         return self.word == PASS
 
     def __str__(self) -> str:
-        lines = [_("{verdict}: {reason}").format(verdict=_(self.word), reason=self.reason)]
+        lines = [_("{verdict}: {reason}").format(verdict=self.word, reason=self.reason)]
         if self.do:
             lines.append("  " + _("do: {advice}").format(advice=self.do))
         return "\n".join(lines)

@@ -83,7 +83,7 @@ def ngettext(one: str, many: str, number: int) -> str:
 def listed(words: Iterable[str]) -> str:
     """Names or short phrases one after the other, as the language of now strings them."""
     # Translators: what stands between the names of a list.
-    return gettext(", ").join(words)
+    return gettext(", ").join(str(word) for word in words)
 
 
 def paragraph(sentences: Iterable[str]) -> str:
@@ -93,9 +93,18 @@ def paragraph(sentences: Iterable[str]) -> str:
     return functools.reduce(lambda text, sentence: pattern.format(text=text, sentence=sentence), sentences)
 
 
-def mark(message: str) -> str:
-    """The message as it is, to be translated later, when it is said; for constants of a module."""
-    return message
+class Word(str):
+    """A text that stays as it is where code compares it, and is in the language of now where it is printed."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return gettext(str.__str__(self))
+
+
+def mark(message: str) -> Word:
+    """A message that is translated later, when it is said; for constants of a module."""
+    return Word(message)
 
 
 def file_of(language: str) -> Path:

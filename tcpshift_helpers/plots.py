@@ -194,10 +194,7 @@ def _draw_strip(axes: Axes, frame: pd.DataFrame, weights: Mapping[str, int] | No
     if not cells:
         axes.text(per_row / 2 - 0.5, 0, _("no probes"), ha="center", va="center", color=INK)
         axes.set_yticks([])
-    shown_as = {FAILED: _(FAILED)}
-    handles = [
-        Patch(label=f"{shown_as.get(word, word)} ({every.count(word)})", **_patch_style(word, styled)) for word in words
-    ]
+    handles = [Patch(label=f"{word} ({every.count(word)})", **_patch_style(word, styled)) for word in words]
     if handles:
         axes.legend(
             handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=9, borderaxespad=0

@@ -33,7 +33,7 @@ def wait_until(
             "Look closer with: kubectl -n {namespace} describe {kind} {name}"
         ).format(
             seconds=time.monotonic() - started,
-            condition=_(wanted.statement),
+            condition=wanted.statement,
             target=f"{resource.word}/{name}",
             last_seen=wanted.last_seen(seen),
             troubles=troubles,

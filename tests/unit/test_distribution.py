@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
 import pandas as pd
 import pytest
 
@@ -90,7 +93,9 @@ def test_needed_probes_tell_a_split_20_points_away_apart() -> None:
 def test_words_are_translated_where_they_are_printed_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TCPSHIFT_LANGUAGE", "zh-CN")
     verdict = distribution.verdict(Counts({"one": 160, "two": 40}, {"refused": 3}), SPLIT)
-    assert verdict.word == FAIL
+    assert verdict.word == FAIL == "FAIL"
+    assert (str(verdict.word), f"{verdict.word}") == ("未通过", "未通过")
     assert str(verdict).startswith("未通过：")
+    assert json.dumps(asdict(verdict)).startswith('{"word": "FAIL"')
     assert distribution.verdict(Counts({"one": 160, "two": 40}), SPLIT).passed
     assert str(Counts({"one": 2, "two": 1}, {"reset": 1})) == "one 2 次、two 1 次、失败 1 次（reset）"
