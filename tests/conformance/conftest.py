@@ -6,6 +6,7 @@ See README.md beside this file.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import signal
@@ -44,17 +45,35 @@ def kubeconfig(home_directory: Path, peer_kubeconfig: Path | None, client_of: Ca
     if peer_kubeconfig:
         yield peer_kubeconfig
         return
-    environment = {**os.environ, "TCPSHIFT_HOME": str(home_directory)}
-    log = (home_directory / "test.log").open("wb")
+    with _api_server(home_directory, client_of) as kubeconfig:
+        yield kubeconfig
+
+
+@pytest.fixture
+def spare_kubeconfig(tmp_path: Path, peer_kubeconfig: Path | None, client_of: Callable[[Path], Api]) -> Iterator[Path]:
+    """A kubeconfig of the peer, or of an API server of the test's own, for what would get in the way of other tests."""
+    if peer_kubeconfig:
+        yield peer_kubeconfig
+        return
+    (tmp_path / "home").mkdir()
+    with _api_server(tmp_path / "home", client_of) as kubeconfig:
+        yield kubeconfig
+
+
+@contextlib.contextmanager
+def _api_server(home: Path, client_of: Callable[[Path], Api]) -> Iterator[Path]:
+    """An API server in a process of its own; gives its kubeconfig."""
+    log = (home / "test.log").open("wb")
+    environment = {**os.environ, "TCPSHIFT_HOME": str(home)}
     process = subprocess.Popen([sys.executable, "-c", _START], env=environment, stdout=log, stderr=log)
     try:
-        _wait_until_ready(lambda: client_of(home_directory / "kubeconfig"), process, home_directory)
-        yield home_directory / "kubeconfig"
+        _wait_until_ready(lambda: client_of(home / "kubeconfig"), process, home)
+        yield home / "kubeconfig"
     finally:
         process.send_signal(signal.SIGTERM)
         code = process.wait(10)
         log.close()
-    assert code == 0, (home_directory / "test.log").read_text()
+    assert code == 0, (home / "test.log").read_text()
 
 
 def _wait_until_ready(connect: Callable[[], Api], process: subprocess.Popen[bytes], home: Path) -> None:

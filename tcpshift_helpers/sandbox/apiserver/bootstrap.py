@@ -5,7 +5,6 @@ Source: kubernetes pkg/controlplane/controller/{systemnamespaces,kubernetesservi
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tcpshift_helpers.sandbox.apiserver import gateway_api_schemas, istio_schemas
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     from tcpshift_helpers.sandbox.apiserver.catalog import Catalog
 
 _ITSELF = WriteOptions(field_manager="kube-apiserver")
+# As the projects' own installation lines apply theirs, so that the same line meets no conflict here.
+_INSTALLED = WriteOptions(field_manager="kubectl")
 _SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 _SLICES = "endpointslices.discovery.k8s.io"
 
@@ -55,7 +56,7 @@ def _definition(registry: Registry, catalog: Catalog, definition: dict[str, Any]
     known = registry.store.get(target.key)
     if known is None:
         # Judged by a test, not here: to compile its rules takes the machinery of CEL, 16 MB for good.
-        registry.create(replace(target, name=""), definition, is_judged=True)
+        registry.apply(target, definition, lambda applied: applied, _INSTALLED, is_judged=True)
     elif known["metadata"]["generation"] == 1:
         wished = {**known, "spec": apply_defaults(target.resource, definition)["spec"], "status": {**known["status"]}}
         note_storage_version(wished)

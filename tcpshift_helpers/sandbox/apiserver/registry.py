@@ -139,16 +139,13 @@ class Registry:
         """All objects of a kind, or those of one namespace."""
         return self.store.list_objects(resource.group_resource, namespace)
 
-    def create(
-        self, target: Target, obj: Object, options: WriteOptions | None = None, *, is_judged: bool = False
-    ) -> Object:
+    def create(self, target: Target, obj: Object, options: WriteOptions | None = None) -> Object:
         """Store a new object.
 
         Args:
             target: kind, version and namespace.
             obj: decoded object without unknown fields; it is changed.
             options: dry run, and who writes.
-            is_judged: the object comes with this package, whose tests have validated it.
 
         Raises:
             StatusError: 400, 403, 404, 409, 422 or 500, with the real server's words.
@@ -160,7 +157,7 @@ class Registry:
         _forget_system_metadata(metadata)
         obj = apply_defaults(target.resource, obj)
         obj = self.field_manager.updated({}, obj, self.write_of(target, options), self._empty(target))
-        return self._create(target, obj, options, is_judged=is_judged)
+        return self._create(target, obj, options)
 
     def _create(self, target: Target, obj: Object, options: WriteOptions | None, *, is_judged: bool = False) -> Object:
         """Store a new object whose managers are counted."""
@@ -235,6 +232,8 @@ class Registry:
         config: Object,
         decode: Callable[[Object], Object],
         options: WriteOptions,
+        *,
+        is_judged: bool = False,
     ) -> tuple[Object, bool]:
         """Server-side apply: give an object the fields that are applied, create it if it is not there.
 
@@ -243,6 +242,7 @@ class Registry:
             config: what is applied, in the version of `target`.
             decode: from an object in that version to one of the storage version.
             options: dry run, who applies, and whether by force.
+            is_judged: the object comes with this package, whose tests have validated it.
 
         Returns:
             The object as stored, and whether it was created.
@@ -272,7 +272,7 @@ class Registry:
         if old is not None:
             return self._update(target, obj, old, options, conditional=True), False
         metadata.pop("resourceVersion", None)
-        return self._create(target, obj, options), True
+        return self._create(target, obj, options, is_judged=is_judged), True
 
     def write_of(self, target: Target, options: WriteOptions | None) -> Write:
         """Who writes what, as the managers of fields are counted."""
