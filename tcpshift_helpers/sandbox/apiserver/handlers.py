@@ -16,7 +16,8 @@ from aiohttp import web
 
 from tcpshift_helpers.sandbox.apiserver import subresources
 from tcpshift_helpers.sandbox.apiserver.deletion import delete, success
-from tcpshift_helpers.sandbox.apiserver.listing import check_version, page, predicate
+from tcpshift_helpers.sandbox.apiserver.freshness import Freshness
+from tcpshift_helpers.sandbox.apiserver.listing import check_list_options, page, predicate, version_of
 from tcpshift_helpers.sandbox.apiserver.patching import Patch, is_apply, read_config
 from tcpshift_helpers.sandbox.apiserver.pod_streams import CONNECTED
 from tcpshift_helpers.sandbox.apiserver.registry import Registry, Target
@@ -75,6 +76,14 @@ def json_response(body: Object, status: int = 200, warnings: Sequence[str] = ())
     return response
 
 
+def status_response(error: StatusError) -> web.Response:
+    """A refusal."""
+    response = json_response(error.body(), error.code, error.warnings)
+    if error.details and "retryAfterSeconds" in error.details:
+        response.headers["Retry-After"] = str(error.details["retryAfterSeconds"])
+    return response
+
+
 def _warning(text: str) -> str:
     return "299 - " + json.dumps(text, ensure_ascii=False)
 
@@ -106,6 +115,7 @@ class ResourceHandler:
         self._codec = codec
         self._schemas = schemas
         self._streams = streams
+        self._freshness = Freshness(registry.store)
 
     def serves(self, path: ResourcePath) -> bool:
         """Whether the path's API group is served at all."""
@@ -164,7 +174,7 @@ class ResourceHandler:
         return verbs[method]
 
     async def _get(self, call: Call) -> web.Response:
-        check_version(call.query, self._registry.store.revision, is_list=False)
+        await self._freshness.reach(version_of(call.query))
         obj = self._registry.get(call.target)
         shown = (
             subresources.scale_of(obj, call.target.resource)
@@ -181,15 +191,16 @@ class ResourceHandler:
         return await self._streams.connect(call.request, pod, call.target.subresource)
 
     async def _list(self, call: Call) -> web.Response:
-        return json_response(self._listed(call))
+        return json_response(await self._listed(call))
 
-    def _listed(self, call: Call) -> Object:
+    async def _listed(self, call: Call) -> Object:
+        check_list_options(call.query)
+        asked = version_of(call.query, is_list=True)
+        await self._freshness.reach(asked)
         target, revision = call.target, self._registry.store.revision
-        check_version(call.query, revision, is_list=True)
-        asked = call.query.get("resourceVersion", "")
-        if call.query.get("resourceVersionMatch") == "Exact" and int(asked or 0) != revision:
-            self._check_unchanged_since(target.resource.group_resource, int(asked))
-            revision = int(asked)
+        if call.query.get("resourceVersionMatch") == "Exact" and asked != revision:
+            self._check_unchanged_since(target.resource.group_resource, asked)
+            revision = asked
         matches = predicate(target.resource, call.query)
         every = self._registry.list_objects(target.resource, target.namespace)
         selected = (obj for obj in every if matches is None or matches(obj))
@@ -284,7 +295,7 @@ class ResourceHandler:
 
     async def _delete_collection(self, call: Call) -> web.Response:
         options = delete_options(await self._delete_body(call), call.query, call.request.query.getall("dryRun", []))
-        listed = self._listed(call)
+        listed = await self._listed(call)
         matches = predicate(call.target.resource, call.query)
         for obj in list(self._registry.list_objects(call.target.resource, call.target.namespace)):
             if matches is None or matches(obj):

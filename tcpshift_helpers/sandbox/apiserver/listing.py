@@ -11,7 +11,8 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any
 
-from tcpshift_helpers.sandbox.apiserver.request import integer
+from tcpshift_helpers.sandbox.apiserver.go_values import quoted
+from tcpshift_helpers.sandbox.apiserver.request import integer, unsigned
 from tcpshift_helpers.sandbox.apiserver.selectors import parse_field_selector, parse_label_selector
 from tcpshift_helpers.sandbox.apiserver.status import StatusError, bad_request, internal_error, invalid_options
 from tcpshift_helpers.sandbox.apiserver.store import encode
@@ -38,34 +39,48 @@ def predicate(resource: ResourceType, query: Mapping[str, str]) -> Callable[[Obj
     return lambda obj: labels.matches(obj["metadata"].get("labels") or {}) and fields.matches(obj)
 
 
-def check_version(query: Mapping[str, str], current: int, *, is_list: bool) -> None:
-    """Refuse a version that is no number or not reached yet.
-
-    Args:
-        query: of a get or list.
-        current: version of the last write.
-        is_list: `resourceVersionMatch` is read too.
+def check_list_options(query: Mapping[str, str]) -> None:
+    """Refuse what makes no sense for a list.
 
     Raises:
-        StatusError: 422, 500 or 504.
+        StatusError: 422; 400, a time that is no number.
+
+    Source: kubernetes/apimachinery pkg/apis/meta/internalversion/validation (ValidateListOptions).
+    """
+    integer(query.get("timeoutSeconds"))
+    asked, match = query.get("resourceVersion", ""), query.get("resourceVersionMatch", "")
+    if match and not asked:
+        raise _forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided")
+    if match and query.get("continue"):
+        raise _forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided")
+    if match not in ("", "Exact", "NotOlderThan"):
+        message = f'Unsupported value: {quoted(match)}: supported values: "Exact", "NotOlderThan", ""'
+        raise invalid_options("ListOptions", "resourceVersionMatch", "FieldValueNotSupported", message)
+    if match == "Exact" and asked == "0":
+        why = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+        raise _forbidden("resourceVersionMatch", why)
+    if "sendInitialEvents" in query:
+        raise _forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list")
+
+
+def _forbidden(field: str, why: str) -> StatusError:
+    return invalid_options("ListOptions", field, "FieldValueForbidden", f"Forbidden: {why}")
+
+
+def version_of(query: Mapping[str, str], *, is_list: bool = False) -> int:
+    """The version that a get, list or watch names; 0 if it names none.
+
+    Raises:
+        StatusError: 500, or 400 for a list: it is no number.
     """
     asked = query.get("resourceVersion", "")
-    if is_list and query.get("resourceVersionMatch") and not asked:
-        message = "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"
-        raise invalid_options("ListOptions", "resourceVersionMatch", "FieldValueForbidden", message)
-    if asked and not asked.isdigit():
-        raise invalid_version(asked)
-    if asked and int(asked) > current:
-        cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
-        message = f"Timeout: Too large resource version: {asked}, current: {current}"
-        raise StatusError(504, "Timeout", message, {"causes": [cause], "retryAfterSeconds": 1})
-
-
-def invalid_version(asked: str) -> StatusError:
-    """500: as the real server says it of a version that is no number."""
-    return internal_error(
-        f'resourceVersion: Invalid value: "{asked}": strconv.ParseUint: parsing "{asked}": invalid syntax'
-    )
+    try:
+        return unsigned(asked) if asked else 0
+    except ValueError as error:
+        message = f"resourceVersion: Invalid value: {quoted(asked)}: {error}"
+        if is_list:
+            raise bad_request(f"invalid resource version: {message}") from None
+        raise internal_error(message) from None
 
 
 def page(

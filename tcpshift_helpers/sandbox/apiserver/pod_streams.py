@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from tcpshift_helpers.sandbox.apiserver.status import StatusError, bad_request
+from tcpshift_helpers.sandbox.apiserver.request import truthy, unsigned
+from tcpshift_helpers.sandbox.apiserver.status import bad_request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ Object = dict[str, Any]
 
 CONNECTED = frozenset({"exec", "attach", "portforward"})
 _PARAMETERS = {"stdin": "input", "stdout": "output", "stderr": "error", "tty": "tty"}
-_LARGEST_PORT = 65535
+_PORT_BITS = 16
 
 
 def container_of(pod: Object, asked: str) -> str:
@@ -48,7 +49,7 @@ def stream_path(pod: Object, subresource: str, query: Mapping[str, str], command
     """
     container = container_of(pod, query.get("container", ""))
     _check_node(pod)
-    asked = [(kubelet_name, "1") for name, kubelet_name in _PARAMETERS.items() if _is_true(query.get(name))]
+    asked = [(kubelet_name, "1") for name, kubelet_name in _PARAMETERS.items() if truthy(query.get(name))]
     asked += [("command", word) for word in (commands if subresource == "exec" else ())]
     metadata = pod["metadata"]
     path = f"/{subresource}/{quote(metadata['namespace'])}/{quote(metadata['name'])}/{quote(container)}"
@@ -73,17 +74,8 @@ def _check_node(pod: Object) -> None:
         raise bad_request(f"pod {pod['metadata']['name']} does not have a host assigned")
 
 
-def _is_true(text: str | None) -> bool:
-    return text is not None and text != "0" and text.lower() != "false"
-
-
 def _number(text: str) -> int:
-    if not text.isascii() or not text.isdecimal():
-        raise _no_port(text, "invalid syntax")
-    if int(text) > _LARGEST_PORT:
-        raise _no_port(text, "value out of range")
-    return int(text)
-
-
-def _no_port(text: str, why: str) -> StatusError:
-    return bad_request(f'cannot convert to []int32: strconv.ParseUint: parsing "{text}": {why}')
+    try:
+        return unsigned(text, _PORT_BITS)
+    except ValueError as error:
+        raise bad_request(f"cannot convert to []int32: {error}") from None

@@ -20,7 +20,7 @@ from tcpshift_helpers.sandbox.apiserver.defaults import admit, apply_defaults
 from tcpshift_helpers.sandbox.apiserver.field_errors import FieldError, invalid
 from tcpshift_helpers.sandbox.apiserver.field_manager import FieldManager, Write
 from tcpshift_helpers.sandbox.apiserver.go_structs import empty_object
-from tcpshift_helpers.sandbox.apiserver.request import WriteOptions
+from tcpshift_helpers.sandbox.apiserver.request import WriteOptions, unsigned
 from tcpshift_helpers.sandbox.apiserver.status import (
     StatusError,
     already_exists,
@@ -339,8 +339,11 @@ class Registry:
     def _check_version(self, target: Target, obj: Object, old: Object, *, conditional: bool) -> None:
         metadata, known = obj["metadata"], old["metadata"]
         asked = metadata.get("resourceVersion") or ""
-        if asked and not asked.isdigit():
-            raise internal_error(f'strconv.ParseUint: parsing "{asked}": invalid syntax')
+        if asked:
+            try:
+                unsigned(asked)
+            except ValueError as why:
+                raise internal_error(str(why)) from None
         if not conditional and metadata.get("uid") not in (None, "", known["uid"]):
             key = "/".join(("/registry", target.resource.plural, *target.key[1:])).replace("//", "/")
             raise target.conflict(

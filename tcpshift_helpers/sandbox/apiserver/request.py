@@ -7,6 +7,7 @@ Source: kubernetes/apiserver pkg/endpoints/request/requestinfo.go; messages as k
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,9 @@ from tcpshift_helpers.sandbox.apiserver.status import StatusError, invalid_optio
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True", ""})
+_FALSE = frozenset({"0", "false"})
+_DIGITS = re.compile(r"[0-9]+", re.ASCII)
+_SIGN = re.compile(r"[-+]")
 _MANAGER_BYTES = 128
 _PROPAGATION = ("Foreground", "Background", "Orphan")
 
@@ -68,22 +71,47 @@ def parse_path(path: str) -> ResourcePath | None:
 
 
 def truthy(text: str | None) -> bool:
-    """A query parameter's boolean, absent meaning no."""
-    return text is not None and text in _TRUE
+    """A query parameter's boolean, absent meaning no.
+
+    Source: kubernetes/apimachinery pkg/runtime/converter.go (Convert_Slice_string_To_bool).
+    """
+    return text is not None and text.lower() not in _FALSE
 
 
 def integer(text: str | None) -> int | None:
     """A query parameter's number, absent or empty meaning None.
 
     Raises:
-        StatusError: 400, it is not a number.
+        StatusError: 400, it is not a number, or not one of 64 bits.
     """
     if not text:
         return None
+    digits = _SIGN.sub("", text, count=1) if _SIGN.match(text) else text
     try:
-        return int(text)
-    except ValueError:
-        raise StatusError(400, "BadRequest", f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+        number = _decimal("ParseInt", text, digits, 1 << 63)
+    except ValueError as error:
+        raise StatusError(400, "BadRequest", str(error)) from None
+    return -number if text.startswith("-") else number
+
+
+def unsigned(text: str, bits: int = 64) -> int:
+    """A number as Go's `strconv.ParseUint` reads it.
+
+    Raises:
+        ValueError: in its words.
+    """
+    return _decimal("ParseUint", text, text, 1 << bits)
+
+
+def _decimal(function: str, text: str, digits: str, end: int) -> int:
+    why = ""
+    if not _DIGITS.fullmatch(digits):
+        why = "invalid syntax"
+    elif len(digits.lstrip("0")) > len(str(end)) or int(digits) >= end:
+        why = "value out of range"
+    if why:
+        raise ValueError(f"strconv.{function}: parsing {quoted(text)}: {why}")
+    return int(digits)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from tcpshift_helpers.sandbox.apiserver.codec import Codec
 from tcpshift_helpers.sandbox.apiserver.documents import Documents
 from tcpshift_helpers.sandbox.apiserver.established import Established
 from tcpshift_helpers.sandbox.apiserver.field_manager import FieldManager
-from tcpshift_helpers.sandbox.apiserver.handlers import ResourceHandler, json_response
+from tcpshift_helpers.sandbox.apiserver.handlers import ResourceHandler, status_response
 from tcpshift_helpers.sandbox.apiserver.merge_types import MergeTypes
 from tcpshift_helpers.sandbox.apiserver.registry import Registry
 from tcpshift_helpers.sandbox.apiserver.request import parse_path
@@ -147,17 +147,17 @@ class Front:
         try:
             return await self._answer(request)
         except StatusError as error:
-            return json_response(error.body(), error.code, error.warnings)
+            return status_response(error)
         except web.HTTPRequestEntityTooLarge:
             message = f"Request entity too large: limit is {BODY_LIMIT_BYTES}"
-            return json_response(StatusError(413, "RequestEntityTooLarge", message).body(), 413)
+            return status_response(StatusError(413, "RequestEntityTooLarge", message))
         except (ConnectionResetError, TimeoutError, asyncio.CancelledError):
             raise  # The client is gone, or stopped reading.
         except Exception as error:
             _log.exception("%s %s", request.method, request.path)
             message = f"Internal error occurred: {type(error).__name__}: {error}"
             details = {"causes": [{"message": message.partition(": ")[2]}]}
-            return json_response(StatusError(500, "InternalError", message, details).body(), 500)
+            return status_response(StatusError(500, "InternalError", message, details))
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         self._authenticator.check(request.path, request.headers.get("Authorization", ""), _peer_certificate(request))

@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from aiohttp import web
 
-from tcpshift_helpers.sandbox.apiserver.listing import invalid_version, predicate
+from tcpshift_helpers.sandbox.apiserver.freshness import Freshness
+from tcpshift_helpers.sandbox.apiserver.listing import predicate, version_of
 from tcpshift_helpers.sandbox.apiserver.pod_streams import container_of, port_forward_path, stream_path
 from tcpshift_helpers.sandbox.apiserver.request import integer, truthy
 from tcpshift_helpers.sandbox.apiserver.status import StatusError, bad_request, internal_error, invalid_options
 from tcpshift_helpers.sandbox.apiserver.upgrade import relay
 from tcpshift_helpers.sandbox.apiserver.watch import Wakeups, WatchOptions, watch
+from tcpshift_helpers.sandbox.apiserver.watch_events import event_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,6 +49,7 @@ class Streams:
     def __init__(self, store: Store, kubelet: Kubelet) -> None:
         """Serve watches of `store`, and the rest from this kubelet."""
         self._store = store
+        self._freshness = Freshness(store)
         self._wakeups = Wakeups(store)
         self._kubelet = kubelet
 
@@ -71,6 +74,11 @@ class Streams:
             aclosing(watch(self._store, self._wakeups, options, representation)) as lines,
         ):
             with contextlib.suppress(ConnectionResetError):  # the client is gone
+                try:
+                    await self._freshness.reach(options.not_older_than)
+                except StatusError as error:
+                    await response.write(event_line("ERROR", error.body()))
+                    return response
                 async for line in lines:
                     await response.write(line)
         return response
@@ -153,10 +161,8 @@ def _watch_options(query: Mapping[str, str], target: Target) -> WatchOptions:
     if initial is None and match:
         message = "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
         raise invalid_options("ListOptions", "resourceVersionMatch", "FieldValueForbidden", message)
-    asked = query.get("resourceVersion", "")
-    if asked and not asked.isdigit():
-        raise invalid_version(asked)
-    from_now = truthy(initial) if initial is not None else asked in ("", "0")
+    version = version_of(query)
+    from_now = truthy(initial) if initial is not None else not version
     bookmarks = truthy(query.get("allowWatchBookmarks"))
     if target.name:
         fields = ",".join(part for part in (query.get("fieldSelector", ""), f"metadata.name={target.name}") if part)
@@ -165,7 +171,8 @@ def _watch_options(query: Mapping[str, str], target: Target) -> WatchOptions:
         resource=target.resource,
         namespace=target.namespace,
         matches=predicate(target.resource, query),
-        resource_version=None if from_now else int(asked or 0),
+        resource_version=None if from_now else version,
+        not_older_than=version if from_now else 0,
         timeout_seconds=float(integer(query.get("timeoutSeconds")) or random.uniform(*_WATCH_SECONDS)),  # noqa: S311
         bookmarks=bookmarks,
         initial_events_end=bookmarks and truthy(initial) and initial is not None,

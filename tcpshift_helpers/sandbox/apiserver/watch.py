@@ -103,6 +103,7 @@ class WatchOptions:
         timeout_seconds: end after so long.
         bookmarks: send bookmarks.
         initial_events_end: mark the end of the present objects with a bookmark.
+        not_older_than: the present objects are not to be told before the store has reached this version.
     """
 
     resource: ResourceType
@@ -112,6 +113,7 @@ class WatchOptions:
     timeout_seconds: float
     bookmarks: bool = False
     initial_events_end: bool = False
+    not_older_than: int = 0
 
 
 async def watch(
@@ -148,7 +150,8 @@ async def watch(
                 continue
             now = time.monotonic()
             if options.bookmarks and now >= next_bookmark:
-                yield event_line("BOOKMARK", representation.bookmark(cursor, initial_events_end=False))
+                if cursor <= now_at:  # of a version that is not reached there is nothing to tell
+                    yield event_line("BOOKMARK", representation.bookmark(cursor, initial_events_end=False))
                 next_bookmark = _next_bookmark(ends)
             if now >= ends or wakeups.closed or wakeup.is_last:
                 return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tcpshift_helpers.sandbox.apiserver.listing import check_version, page, predicate
+from tcpshift_helpers.sandbox.apiserver.listing import page, predicate
 from tcpshift_helpers.sandbox.apiserver.resources import BUILT_IN
 from tcpshift_helpers.sandbox.apiserver.status import StatusError
 
@@ -50,15 +50,3 @@ def test_both_selectors_must_match():
     assert matches({"metadata": {"name": "x", "labels": {"a": "b"}}})
     assert not matches({"metadata": {"name": "x"}})
     assert not matches({"metadata": {"name": "y", "labels": {"a": "b"}}})
-
-
-@pytest.mark.parametrize(("asked", "code"), [("8", 504), ("x", 500), ("-1", 500)])
-def test_versions_that_cannot_be(asked, code):
-    with pytest.raises(StatusError) as refused:
-        check_version({"resourceVersion": asked}, 7, is_list=True)
-    assert refused.value.code == code
-
-
-@pytest.mark.parametrize("asked", ["", "0", "7"])
-def test_versions_that_can_be(asked):
-    check_version({"resourceVersion": asked}, 7, is_list=False)

@@ -48,8 +48,8 @@ def test_other_paths(path):
 
 
 def test_truth():
-    assert [truthy(text) for text in (None, "", "1", "true", "0", "false", "nonsense")] == [
-        False, True, True, True, False, False, False
+    assert [truthy(text) for text in (None, "", "1", "true", "0", "False", "nonsense")] == [
+        False, True, True, True, False, False, True
     ]  # fmt: skip
 
 
