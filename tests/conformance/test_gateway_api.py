@@ -151,3 +151,22 @@ def test_a_grant_has_no_status(api, paths):
     assert api.post(path, {**obj("ReferenceGrant", "r", spec, "v1beta1"), "status": {"a": 1}}).code == 201
     assert "status" not in api.get(f"{paths['v1']}/referencegrants/r").body
     assert api.get(f"{paths['v1']}/referencegrants/r/status").code == 404
+
+
+@pytest.mark.parity("kubectl get, explain and describe of the Gateway API's kinds, by short name", "works")
+def test_kubectl_and_the_kinds(api, paths, kubectl):
+    assert api.post(f"{paths['v1']}/gateways", gateway()).code == 201
+    assert api.post(f"{paths['v1']}/tcproutes", route(weight=80)).code == 201
+    head, row = kubectl("get", "gtw").splitlines()
+    assert head.split() == ["NAME", "CLASS", "ADDRESS", "PROGRAMMED", "AGE"]
+    assert row.split()[:3] == ["g", "nobodys", "Unknown"]
+    assert kubectl("get", "tcproutes", "-o", "jsonpath={.items[*].spec.rules[*].backendRefs[*].weight}") == "80"
+    assert ["Weight:", "80"] in [line.split() for line in kubectl("describe", "tcproute", "r").splitlines()]
+    lines = kubectl("explain", "tcproute.spec.rules.backendRefs.weight").splitlines()
+    assert lines[:5] == [
+        f"GROUP:      {GROUP}",
+        "KIND:       TCPRoute",
+        "VERSION:    v1",
+        "",
+        "FIELD: weight <integer>",
+    ]

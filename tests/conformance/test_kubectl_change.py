@@ -1,4 +1,4 @@
-"""What kubectl changes: patches of three types, edit, replace, set image; autoscale is refused."""
+"""What kubectl changes: patches of three types, edit, replace, set; what it cannot make here."""
 
 from __future__ import annotations
 
@@ -107,3 +107,41 @@ def test_autoscale(api, kubectl, applied):
     output = kubectl("autoscale", "deployment", "tcp-echo-v1", "--max=2", code=0 if api.is_peer else 1)
     refused = "the server could not find the requested resource (post horizontalpodautoscalers.autoscaling)"
     assert (output == f"Error from server (NotFound): {refused}\n") is not api.is_peer
+
+
+@pytest.mark.parametrize(
+    ("arguments", "resource"),
+    [
+        ("cronjob x --image=busybox --schedule=@daily", ""),
+        ("role x --verb=get --resource=pods", "roles.rbac.authorization.k8s.io"),
+        ("ingress x --rule=a/b=c:80", ""),
+        ("quota x", ""),
+        ("poddisruptionbudget x --min-available=1 --selector=a=b", ""),
+    ],
+)
+@pytest.mark.parity(
+    "kubectl create cronjob, role, ingress, quota, poddisruptionbudget",
+    "refused: the server could not find the requested resource",
+)
+def test_create_of_kinds_that_are_not_here(api, kubectl, arguments, resource):
+    output = kubectl("create", *arguments.split(), code=0 if api.is_peer else 1)
+    assert ("the server could not find the requested resource" in output) is not api.is_peer
+    assert api.is_peer or resource in output
+
+
+@pytest.mark.parity("kubectl debug", "refused: ephemeral containers are disabled for this cluster")
+def test_debug(api, core, kubectl):
+    spec = {"containers": [{"name": "c", "image": "i"}], "schedulerName": "none"}
+    api.post(f"{core}/pods", {"metadata": {"name": "p"}, "spec": spec})
+    output = kubectl("debug", "p", "--image=busybox", code=0 if api.is_peer else 1)
+    assert ("error: ephemeral containers are disabled for this cluster" in output) is not api.is_peer
+
+
+@pytest.mark.parity("kubectl set env, set resources", "works")
+def test_set_env_and_resources(kubectl, applied):
+    assert kubectl("set", "env", "deployment/tcp-echo-v1", "A=b") == "deployment.apps/tcp-echo-v1 env updated\n"
+    assert kubectl("set", "env", "deployment/tcp-echo-v1", "--list").splitlines()[1:] == ["A=b"]
+    limits = kubectl("set", "resources", "deployment/tcp-echo-v1", "--limits=cpu=100m")
+    assert limits == "deployment.apps/tcp-echo-v1 resource requirements updated\n"
+    resources = "jsonpath={.spec.template.spec.containers[0].resources.limits.cpu}"
+    assert kubectl("get", "deployment", "tcp-echo-v1", "-o", resources) == "100m"

@@ -32,6 +32,16 @@ def test_apply_directory(kubectl, directory):
     assert kubectl("apply", "-f", str(directory)) == "configmap/a created\nconfigmap/b created\n"
 
 
+@pytest.mark.parity("kubectl apply, get, diff and delete -f FILE", "works")
+def test_one_file(kubectl, directory):
+    file = ("-f", str(directory / "a.yaml"))
+    assert kubectl("apply", *file) == "configmap/a created\n"
+    assert kubectl("get", *file, "-o", "name") == "configmap/a\n"
+    assert kubectl("diff", *file) == ""
+    assert kubectl("delete", *file) == 'configmap "a" deleted\n'
+    assert kubectl("delete", *file, code=1).startswith('Error from server (NotFound): error when deleting "')
+
+
 @pytest.mark.parity("kubectl create -f", "works")
 def test_create_file(kubectl, directory):
     file = str(directory / "a.yaml")

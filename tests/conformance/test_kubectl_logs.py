@@ -1,4 +1,4 @@
-"""kubectl logs, of pods of a running sandbox, and a Job from its start to its end."""
+"""kubectl run, expose, describe and logs, of pods of a running sandbox, and a Job from its start to its end."""
 
 from __future__ import annotations
 
@@ -90,3 +90,26 @@ def test_job(live_kubectl):
     assert live_kubectl("get", "jobs", "--no-headers").split()[:3] == ["j", "Complete", "1/1"]
     assert live_kubectl("delete", "job", "j") == 'job.batch "j" deleted\n'
     live_kubectl("wait", "--for=delete", "pod", "-l", "job-name=j", "--timeout=60s")
+
+
+@pytest.mark.parity("kubectl describe pod, with the Events of its start", "works")
+def test_describe_pod(kubectl):
+    lines = kubectl("describe", "pod", "p").splitlines()
+    assert ["Status:", "Succeeded"] in [line.split() for line in lines]
+    told = [line.split(maxsplit=4) for line in lines[lines.index("Events:") + 3 :]]
+    assert [(row[1], row[3]) for row in told if row[1] != "Pulling"] == [
+        ("Scheduled", "default-scheduler"),
+        *[(reason, "kubelet") for _ in "ab" for reason in ("Pulled", "Created", "Started")],
+    ]
+    assert told[0][4] == f"Successfully assigned {kubectl.namespace}/p to sandbox"
+
+
+@pytest.mark.parity("kubectl run and expose", "works")
+def test_run_and_expose(live_kubectl):
+    said = live_kubectl("run", "e", "--image=istio/tcp-echo-server:1.3", "--port=9000", "--", "9000", "hello")
+    assert said == "pod/e created\n"
+    live_kubectl("wait", "--for=condition=Ready", "pod/e", "--timeout=60s")
+    assert live_kubectl("expose", "pod", "e", "--name=s", "--port=9001", "--target-port=9000") == "service/s exposed\n"
+    live_kubectl("wait", "--for=jsonpath={.subsets[0].addresses[0].targetRef.name}=e", "endpoints/s", "--timeout=60s")
+    asked = "until echo word | nc s 9001; do sleep 0.05; done"
+    assert live_kubectl("exec", "e", "--", "sh", "-c", asked).splitlines()[0] == "hello word"

@@ -117,6 +117,14 @@ def test_the_tasks_own_line(kubectl: Kubectl, name: str) -> None:
     assert re.fullmatch(r"one .*\d\d:\d\d:\d\d.*\n", done.stdout)
 
 
+@pytest.mark.parity("kubectl exec, curl to a Service's names", "works")
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+@pytest.mark.parametrize("name", ["kubernetes.default", "kubernetes.default.svc.cluster.local"])
+def test_curl(kubectl: Kubectl, name: str) -> None:
+    done = kubectl("exec", "client", "-c", "curl", "--", "curl", "-sk", f"https://{name}/readyz")
+    assert done.stdout == "ok"
+
+
 @pytest.mark.parity("kubectl exec -i", "works")
 def test_exec_with_standard_input(kubectl: Kubectl) -> None:
     text = "line\n" * 50_000
@@ -177,11 +185,12 @@ def test_attach(kubectl: Kubectl, words: list[str]) -> None:
         process.terminate()
 
 
-@pytest.mark.parity("kubectl port-forward", "works")
-def test_port_forward(kubectl: Kubectl, words: list[str]) -> None:
+@pytest.mark.parity("kubectl port-forward, to a pod and to a Service", "works")
+@pytest.mark.parametrize("what", ["pod/tcp-echo", "service/tcp-echo"])
+def test_port_forward(kubectl: Kubectl, words: list[str], what: str) -> None:
     del kubectl
     process = subprocess.Popen(
-        [*words, "port-forward", "pod/tcp-echo", ":9000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*words, "port-forward", what, ":9000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     with process:
         port = int(until_line(process.stdout, r"127\.0\.0\.1:(\d+) -> 9000")[1])

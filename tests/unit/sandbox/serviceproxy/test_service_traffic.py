@@ -88,6 +88,9 @@ def until_known_endpoints(cluster: Cluster, count: int) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.parity(
+    "in the cluster: a Service's address leads to its ready pods, each alike, whatever weights say", "works"
+)
 def test_a_cluster_address_follows_pods_and_not_weights(echo: Cluster) -> None:
     address = address_of(echo)
     until_answered(address, 9000, "one")
@@ -106,6 +109,7 @@ def test_a_cluster_address_follows_pods_and_not_weights(echo: Cluster) -> None:
     until_refused(address, 9000)
 
 
+@pytest.mark.parity("in the cluster: names and addresses of a Service go with it", "works")
 def test_names_and_addresses_of_a_service_that_is_deleted_go_with_it(echo: Cluster, sandbox_home: Home) -> None:
     address, hosts = address_of(echo), sandbox_home.hosts_of(echo.namespace)
     until_answered(address, 9000, "one")

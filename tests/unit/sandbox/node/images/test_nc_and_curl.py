@@ -83,6 +83,7 @@ def echo(connection: socket.socket) -> None:
         connection.sendall(b"one " + line)
 
 
+@pytest.mark.parity("in the cluster: nc knows a Service by name, name.namespace and full name", "works")
 @pytest.mark.parametrize(
     "name",
     [ADDRESS, "localhost", "tcp-echo", "TCP-Echo.course", "tcp-echo.course.svc", "tcp-echo.course.svc.cluster.local."],
