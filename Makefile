@@ -11,7 +11,7 @@ DEVELOPMENT := $(VENV)/.development
 # For tcpshift lab, such as:  make lab ARGS='-- --no-browser --port 9999'
 ARGS :=
 
-.PHONY: setup install install-with-uv install-with-pip lab test check format bench parity messages notebooks pictures lock clean
+.PHONY: setup install install-with-uv install-with-pip lab test check format bench parity messages notebooks pictures font lock clean
 .DEFAULT_GOAL := setup
 
 setup: $(DEVELOPMENT)
@@ -72,6 +72,10 @@ notebooks: setup
 # The README's pictures, from the lessons' saved outputs.
 pictures: setup
 	$(BIN)/python docs/pictures.py
+
+# The font for Chinese in figures, from Debian's package fonts-noto-cjk.
+font: setup
+	$(BIN)/python docs/font.py
 
 # PARITY.md from the tests' markers and the dates in tests/parity.json.
 parity: setup
