@@ -21,6 +21,8 @@ from tcpshift_helpers.language import listed, mark
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pandas.api.extensions import ExtensionArray
+
 PASS = mark("PASS")
 FAIL = mark("FAIL")
 TOO_FEW = mark("TOO FEW TO SAY")
@@ -142,6 +144,66 @@ def shares(counted: Counts, weights: Mapping[str, int] | None = None) -> pd.Data
         rows.append(row)
     columns = ["answer", "count", "percent", "low_percent", "high_percent", *(["set_percent"] if weights else [])]
     return pd.DataFrame(rows, columns=columns).set_index("answer")
+
+
+def running(frame: pd.DataFrame, weights: Mapping[str, int]) -> pd.DataFrame:
+    """Share of each answer as the probes come in, with the band in which it is to be expected by then.
+
+    The band holds the central 95% of what the set weight gives for so many answers (binomial quantiles, exact). It is
+    meant for each number of answers by itself: a run of hundreds that leaves it for a moment is nothing unusual.
+
+    Args:
+        frame: one row a probe, with `answer`, in the order they were made.
+        weights: set weights by subset or answer.
+
+    Returns:
+        For each answer and each set weight, one row a probe: `answer` (string), `probe` (int64, from 1), `count` and
+        `answered` (int64, up to and with this probe; failures are not counted), `percent`, `low_percent`,
+        `high_percent` (float64, NaN before the first answer) and `set_percent` (float64).
+    """
+    wanted = expected(weights)
+    answered = frame["answer"].notna().cumsum().to_numpy(dtype="int64")
+    parts = []
+    for word in sorted({*counts(frame).answers, *wanted}):
+        share = wanted.get(word, 0.0)
+        count = (frame["answer"] == word).fillna(False).cumsum().to_numpy(dtype="int64")
+        # Shares of 0 and 1 leave no room for chance; the quantiles of a share of 0 would start below it.
+        low, high = (
+            (share * answered,) * 2 if share in {0.0, 1.0} else stats.binom.interval(CONFIDENCE, answered, share)
+        )
+        part = pd.DataFrame(
+            {"answer": pd.array([word] * len(frame), dtype="string"), "probe": range(1, len(frame) + 1)}
+        )
+        part["count"], part["answered"] = count, answered
+        for name, number in (("percent", count), ("low_percent", low), ("high_percent", high)):
+            part[name] = (100 * pd.Series(number, dtype="float64") / answered).where(answered > 0)
+        part["set_percent"] = 100 * share
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def measured(
+    frame: pd.DataFrame, way: str, replicas: Mapping[str, int], weights: Mapping[str, int] | None = None
+) -> pd.DataFrame:
+    """Probes with what they were made under, to be put one below the other and drawn by `plots.replicas_and_weights`.
+
+    Args:
+        frame: probes, from `netcat.probe`.
+        way: how they went: `gateway` or `service`.
+        replicas: number of ready pods by version.
+        weights: set weights by version; None where no rule sets any, so that pods decide.
+
+    Returns:
+        The frame with five columns more, the same in each row: `way` (string),
+        `v1_replicas`, `v2_replicas` (Int64), `v1_weight`, `v2_weight` (Int64, NA without weights).
+    """
+    added: dict[str, ExtensionArray] = {"way": pd.array([way] * len(frame), dtype="string")}
+    for version in ANSWERS:
+        added[f"{version}_replicas"] = pd.array([replicas.get(version, 0)] * len(frame), dtype="Int64")
+    for version in ANSWERS:
+        weight = pd.NA if weights is None else weights.get(version, 0)
+        added[f"{version}_weight"] = pd.array([weight] * len(frame), dtype="Int64")
+    return frame.assign(**added)
 
 
 def expected(weights: Mapping[str, int]) -> dict[str, float]:

@@ -7,12 +7,19 @@ from dataclasses import asdict
 
 import pandas as pd
 import pytest
+from scipy import stats
 
 from tcpshift_helpers import distribution
 from tcpshift_helpers.distribution import FAIL, PASS, TOO_FEW, Counts
 from tcpshift_helpers.errors import UsageError
 
 SPLIT = {"v1": 80, "v2": 20}
+
+
+def probes(*words: str | None) -> pd.DataFrame:
+    """Probes with these answers; None failed."""
+    errors = [None if word else "reset" for word in words]
+    return pd.DataFrame({"answer": pd.array(words, dtype="string"), "error": pd.array(errors, dtype="string")})
 
 
 @pytest.mark.parametrize(("total", "band"), [(100, (6, 37)), (200, (20, 63))])
@@ -99,3 +106,47 @@ def test_words_are_translated_where_they_are_printed_and_nowhere_else(monkeypatc
     assert json.dumps(asdict(verdict)).startswith('{"word": "FAIL"')
     assert distribution.verdict(Counts({"one": 160, "two": 40}), SPLIT).passed
     assert str(Counts({"one": 2, "two": 1}, {"reset": 1})) == "one 2 次、two 1 次、失败 1 次（reset）"
+
+
+def test_a_running_share_counts_answers_so_far_and_leaves_failures_out() -> None:
+    found = distribution.running(probes("one", "two", None, "one"), {"v1": 80, "v2": 20}).set_index(["answer", "probe"])
+    assert found.loc["one", "count"].tolist() == [1, 1, 1, 2]
+    assert found.loc["one", "answered"].tolist() == [1, 2, 2, 3]
+    assert found.loc["two", "percent"].tolist() == pytest.approx([0, 50, 50, 100 / 3])
+    assert set(found["set_percent"]) == {80.0, 20.0}
+
+
+def test_the_running_band_holds_95_of_100_runs_at_each_number_of_answers() -> None:
+    found = distribution.running(probes(*["one"] * 300), {"v1": 80, "v2": 20})
+    band = found[found["answer"] == "two"].set_index("probe")
+    for number in (1, 2, 10, 50, 300):
+        low, high = (round(band.loc[number, name] * number / 100) for name in ("low_percent", "high_percent"))
+        inside = sum(stats.binom.pmf(count, number, 0.2) for count in range(low, high + 1))
+        assert inside >= 0.95
+        # And no wider than it has to be: with either end cut off, more than 2.5 in 100 lie beyond it.
+        assert stats.binom.cdf(low, number, 0.2) >= 0.025
+        assert stats.binom.sf(high - 1, number, 0.2) >= 0.025
+    widths = band["high_percent"] - band["low_percent"]
+    assert widths[300] < widths[50] < widths[10]
+
+
+def test_a_running_share_before_the_first_answer_is_unknown() -> None:
+    found = distribution.running(probes(None, "one"), {"v1": 100})
+    assert found[["percent", "low_percent", "high_percent"]].isna().all(axis=1).tolist() == [True, False]
+    assert len(distribution.running(probes(), {"v1": 100})) == 0
+
+
+def test_a_weight_of_all_or_nothing_leaves_no_band() -> None:
+    found = distribution.running(probes("one", "two"), {"v1": 100}).set_index("answer")
+    assert found.loc["one", ["low_percent", "high_percent"]].to_numpy().tolist() == [[100, 100], [100, 100]]
+    assert found.loc["two", ["low_percent", "high_percent"]].to_numpy().tolist() == [[0, 0], [0, 0]]
+
+
+def test_measured_probes_can_be_put_one_below_the_other() -> None:
+    with_weights = distribution.measured(probes("one"), "gateway", {"v1": 1, "v2": 4}, {"v1": 80, "v2": 20})
+    without = distribution.measured(probes("two", None), "service", {"v2": 3})
+    both = pd.concat([with_weights, without], ignore_index=True)
+    assert both["way"].tolist() == ["gateway", "service", "service"]
+    assert both[["v1_replicas", "v2_replicas"]].to_numpy().tolist() == [[1, 4], [0, 3], [0, 3]]
+    assert both["v2_weight"].fillna(-1).tolist() == [20, -1, -1]
+    assert both["answer"].fillna("").tolist() == ["one", "two", ""]

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from babel.messages import Message
 
 MARKS = {"_", "gettext", "ngettext", "mark"}
-# The command line and what starts the laboratory speak English, as kubectl does.
-ENGLISH_ALONE = {"cli.py", "lab.py", "language.py"}
+# The command line and what starts the laboratory speak English, as kubectl does; the palette has no words but CSS.
+ENGLISH_ALONE = {"cli.py", "lab.py", "language.py", "palette.py"}
 NOT_YET = {"course.py", "in_force.py", "istio.py", "preflight.py", "steps.py"}
-LEARNERS_HALF = sorted(path for path in PACKAGE.glob("*.py") if path.name not in ENGLISH_ALONE | NOT_YET)
+LEARNERS_HALF = sorted(
+    path for path in [*PACKAGE.glob("*.py"), *PACKAGE.glob("plots/*.py")] if path.name not in ENGLISH_ALONE | NOT_YET
+)
 each_module = pytest.mark.parametrize("path", LEARNERS_HALF, ids=lambda path: path.stem)
 each_language = pytest.mark.parametrize("tag", TAGS)
 # Texts that begin so are not ours to translate.
@@ -53,6 +55,8 @@ OTHERS_WORDS = (
     "waiting for deployment spec update to be observed",
     # Python's, its libraries' and the operating system's
     "Connect call failed",
+    "axes fraction",
+    "offset points",
     "Connection ",
     "Name or service not known",
     "Network is unreachable",

@@ -1,9 +1,8 @@
-"""Figures: what they say to eyes, to a screen reader and to a notebook; drawn for real, read back from the artists."""
+"""The strip and the bars, drawn for real and read back from the artists."""
 
 from __future__ import annotations
 
-import base64
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
@@ -12,30 +11,10 @@ from matplotlib.colors import to_hex
 from tcpshift_helpers import plots
 from tcpshift_helpers.errors import UsageError
 
+from .conftest import SPLIT, drawn, frame, legend, looks, texts
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-SPLIT = {"v1": 80, "v2": 20}
-
-
-def frame(*words: str | None) -> pd.DataFrame:
-    """Probes with these answers; None failed."""
-    errors = [None if word else "reset" for word in words]
-    return pd.DataFrame({"answer": pd.array(words, dtype="string"), "error": pd.array(errors, dtype="string")})
-
-
-def texts(axes: Axes) -> list[str]:
-    return [text.get_text() for text in axes.texts]
-
-
-def legend(axes: Axes) -> list[str]:
-    return [text.get_text() for text in found.get_texts()] if (found := axes.get_legend()) else []
-
-
-def looks(axes: Axes) -> set[tuple[str, str]]:
-    """Colour and hatch of every patch."""
-    return {(to_hex(patch.get_facecolor()).upper(), str(patch.get_hatch() or "")) for patch in axes.patches}
 
 
 def looks_by_word(axes: Axes) -> dict[str, tuple[str, str]]:
@@ -45,12 +24,6 @@ def looks_by_word(axes: Axes) -> dict[str, tuple[str, str]]:
         text.get_text().partition(" (")[0]: (to_hex(patch.get_facecolor()), patch.get_hatch() or "")  # type: ignore[attr-defined]
         for text, patch in zip(found.get_texts(), found.legend_handles, strict=True)
     }
-
-
-def drawn(figure: Figure) -> list[Axes]:
-    """The figure's parts, after it was really drawn: that alone finds what matplotlib cannot do."""
-    figure.canvas.draw()  # type: ignore[no-untyped-call]
-    return figure.axes
 
 
 def test_bars_show_share_interval_and_set_weight() -> None:
@@ -139,7 +112,7 @@ def test_a_word_looks_the_same_in_both_parts() -> None:
 
 
 def test_alt_text_tells_what_the_figure_shows() -> None:
-    figure: Any = plots.distribution(frame(*["one"] * 15, *["two"] * 5, None), SPLIT)
+    figure = plots.distribution(frame(*["one"] * 15, *["two"] * 5, None), SPLIT)
     assert figure.alt == (
         "21 probes in order: 15 one, 5 two, 1 failed (reset). "
         "one: 75.0% observed, 95% interval 53.1% to 88.8%, set weight 80%. "
@@ -152,15 +125,3 @@ def test_alt_text_tells_what_the_figure_shows() -> None:
 def test_weights_that_mean_no_split_are_refused() -> None:
     with pytest.raises(UsageError, match="mean no split"):
         plots.bars(frame("one"), {"v1": 0})
-
-
-def test_show_gives_a_notebook_a_png_with_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown: list[tuple[dict[str, str], dict[str, dict[str, str]]]] = []
-    monkeypatch.setattr("IPython.display.display", lambda data, metadata, raw: shown.append((data, metadata)))
-    figure = plots.strip(frame("one"))
-    plots.show(figure)
-    plots.show(figure, alt="in other words")
-    assert [metadata["image/png"]["alt"] for _, metadata in shown] == ["1 probe: 1 one.", "in other words"]
-    for data, _ in shown:
-        assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
-        assert data["text/plain"] == "<Figure>"
