@@ -12,7 +12,6 @@ import asyncio
 import concurrent.futures
 import contextlib
 import socket
-import threading
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ import pandas as pd
 
 from tcpshift_helpers.errors import UsageError
 from tcpshift_helpers.language import gettext as _
+from tcpshift_helpers.loop_thread import LoopThread
 from tcpshift_helpers.progress import ProgressLine
 
 # The words of the column `failure`, by which code may decide.
@@ -110,14 +110,22 @@ def date_line(moment: datetime) -> str:
     return f"{day} {month} {moment.day:2d} {moment:%H:%M:%S} UTC {moment.year}"
 
 
-def _check(run: _Run) -> None:
-    host, port = run.address
+def check_address(host: object, port: object) -> None:
+    """Refuse what is no host or no TCP port.
+
+    Raises:
+        UsageError: with where to take them from.
+    """
     if not isinstance(host, str) or not host.strip():
         raise UsageError(_("host is empty: take it from istio.ingress(cluster)."))
     if isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 65536:
         raise UsageError(
             _("port={port!r} is no TCP port (1 to 65535): take it from istio.ingress(cluster).").format(port=port)
         )
+
+
+def _check(run: _Run) -> None:
+    check_address(*run.address)
     for name, value, least in (("count", run.count, 0), ("at_once", run.at_once, 1)):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise UsageError(
@@ -126,17 +134,17 @@ def _check(run: _Run) -> None:
                 )
             )
     if not run.timeout_seconds > 0:
-        raise UsageError(_("timeout_seconds={value!r}: more than 0 is needed.").format(value=run.timeout_seconds))
+        raise UsageError(
+            _("{name}={value!r}: more than 0 is needed.").format(name="timeout_seconds", value=run.timeout_seconds)
+        )
     if not run.pause_seconds >= 0:
         raise UsageError(_("pause_seconds={value!r}: 0 or more is needed.").format(value=run.pause_seconds))
 
 
 def _run_in_thread(run: _Run, *, progress: bool) -> bool:
     """Do the work on a loop in a thread; True if the person interrupted it."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="tcpshift-netcat", daemon=True)
-    thread.start()
-    job = asyncio.run_coroutine_threadsafe(_all(run), loop)
+    loop = LoopThread("tcpshift-netcat")
+    job = loop.submit(_all(run))
     try:
         with ProgressLine(wanted=progress) as line:
             _follow(job, run, line)
@@ -146,10 +154,7 @@ def _run_in_thread(run: _Run, *, progress: bool) -> bool:
     else:
         return False
     finally:
-        asyncio.run_coroutine_threadsafe(_settle(), loop).result(timeout=10)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(timeout=10)
-        loop.close()
+        loop.stop()
 
 
 def _follow(job: concurrent.futures.Future[None], run: _Run, line: ProgressLine) -> None:
@@ -158,15 +163,6 @@ def _follow(job: concurrent.futures.Future[None], run: _Run, line: ProgressLine)
             job.result(timeout=0.1)
             return
         line.bar(len(run.rows), run.count, _("probes"))
-
-
-async def _settle() -> None:
-    """Cancel what still runs on this loop, and let it end, so that every socket is closed."""
-    tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    await asyncio.get_running_loop().shutdown_default_executor()
 
 
 async def _all(run: _Run) -> None:
@@ -190,10 +186,9 @@ async def _once(run: _Run) -> _Row:
         async with asyncio.timeout(run.timeout_seconds):
             answer = await _exchange(run.address, started_at)
     except TimeoutError:
-        words = _("timeout: no answer within {seconds:g} s").format(seconds=run.timeout_seconds)
-        return _failed(started_at, "timeout", words)
+        return _failed(started_at, "timeout", no_answer_within(run.timeout_seconds))
     except (OSError, ValueError) as error:
-        return _failed(started_at, *_reason(error))
+        return _failed(started_at, *reason_of(error))
     latency_ms = (time.perf_counter() - started) * 1000
     text = answer.decode("utf-8", "replace").rstrip("\r\n")
     if not answer:
@@ -219,7 +214,12 @@ def _failed(started_at: float, failure: Failure, error: str) -> _Row:
     return _Row(started_at, None, None, float("nan"), error, failure)
 
 
-def _reason(error: OSError | ValueError) -> tuple[Failure, str]:
+def no_answer_within(seconds: float) -> str:
+    """A time-out in words."""
+    return _("timeout: no answer within {seconds:g} s").format(seconds=seconds)
+
+
+def reason_of(error: OSError | ValueError) -> tuple[Failure, str]:
     """The failure in a word, and in words."""
     if isinstance(error, socket.gaierror | UnicodeError):  # nobody answers for the name, or it can be none
         return "name", _("name not known")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from tcpshift_helpers.connection import Cluster
 
+    from .tcp_server import Handler, Serve
+
 
 @pytest.fixture(scope="session")
 def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
@@ -74,3 +76,19 @@ def cluster(api_server: Path, capsys: pytest.CaptureFixture[str], monkeypatch: p
     capsys.readouterr()
     yield cluster
     cluster.api.client.rest_client.pool_manager.clear()
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Starts servers, each with what it does with a connection, and gives their ports."""
+    from .tcp_server import Server
+
+    servers: list[Server] = []
+
+    def start(handler: Handler) -> int:
+        servers.append(Server(handler))
+        return servers[-1].port
+
+    yield start
+    for server in servers:
+        server.close()

@@ -8,7 +8,6 @@ import re
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -16,52 +15,7 @@ import pytest
 from tcpshift_helpers import netcat
 from tcpshift_helpers.errors import UsageError
 
-Handler = Callable[[socket.socket], object]
-
-
-class Server:
-    """A TCP server on loopback that hands each connection to a function in a thread."""
-
-    def __init__(self, handler: Handler) -> None:
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.port = int(self.listener.getsockname()[1])
-        self.handler = handler
-        self.threads: list[threading.Thread] = []
-        self.acceptor = threading.Thread(target=self._accept, daemon=True)
-        self.acceptor.start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
-            self.threads.append(thread)
-            thread.start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        with connection:
-            self.handler(connection)
-
-    def close(self) -> None:
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        for thread in (self.acceptor, *self.threads):
-            thread.join(timeout=5)
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[[Handler], int]]:
-    servers: list[Server] = []
-
-    def start(handler: Handler) -> int:
-        servers.append(Server(handler))
-        return servers[-1].port
-
-    yield start
-    for server in servers:
-        server.close()
+from .tcp_server import Handler, Serve
 
 
 def read_line(connection: socket.socket) -> bytes:
@@ -73,9 +27,7 @@ def echo(connection: socket.socket) -> None:
     connection.sendall(b"one " + read_line(connection))
 
 
-def test_sends_the_date_and_reads_the_answer(
-    serve: Callable[[Handler], int], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_sends_the_date_and_reads_the_answer(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
     frame = netcat.probe("127.0.0.1", serve(echo), 3)
     assert {name: str(kind) for name, kind in frame.dtypes.items()} == {
         "started_at": "datetime64[ns, UTC]",
@@ -125,9 +77,7 @@ def _too_long(connection: socket.socket) -> None:
         (_too_long, "long", "answer longer than 65536 bytes"),
     ],
 )
-def test_a_failure_is_a_row_with_its_reason(
-    serve: Callable[[Handler], int], handler: Handler, failure: str, error: str
-) -> None:
+def test_a_failure_is_a_row_with_its_reason(serve: Serve, handler: Handler, failure: str, error: str) -> None:
     frame = netcat.probe("127.0.0.1", serve(handler), 2)
     assert list(frame["failure"]) == [failure] * 2
     assert list(frame["error"]) == [error] * 2
@@ -159,7 +109,7 @@ def test_words_follow_the_language_and_the_failure_does_not(monkeypatch: pytest.
     assert (row["failure"], row["error"]) == ("name", "找不到该主机名")
 
 
-def test_says_timeout_and_goes_on(serve: Callable[[Handler], int]) -> None:
+def test_says_timeout_and_goes_on(serve: Serve) -> None:
     silent = threading.Event()
     port = serve(lambda _: silent.wait(10))
     frame = netcat.probe("127.0.0.1", port, 2, at_once=2, timeout_seconds=0.05)
@@ -168,7 +118,7 @@ def test_says_timeout_and_goes_on(serve: Callable[[Handler], int]) -> None:
     assert list(frame["error"]) == ["timeout: no answer within 0.05 s"] * 2
 
 
-def test_probes_run_side_by_side(serve: Callable[[Handler], int]) -> None:
+def test_probes_run_side_by_side(serve: Serve) -> None:
     # Answers come only once all eight connections are there: one after the other they would time out.
     together = threading.Barrier(8)
 
@@ -181,13 +131,13 @@ def test_probes_run_side_by_side(serve: Callable[[Handler], int]) -> None:
     assert list(frame["answer"]) == ["two"] * 8
 
 
-async def test_works_where_a_loop_already_runs(serve: Callable[[Handler], int]) -> None:
+async def test_works_where_a_loop_already_runs(serve: Serve) -> None:
     assert asyncio.get_running_loop().is_running()
     assert len(netcat.probe("127.0.0.1", serve(echo), 2)) == 2
 
 
 def test_an_interruption_keeps_what_was_done(
-    serve: Callable[[Handler], int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = threading.active_count()
     stuck, release = threading.Event(), threading.Event()
