@@ -97,3 +97,26 @@ def test_empty_patch_writes_nothing(api, path):
 def test_unknown_field_in_a_patch_warns(api, path):
     answer = api.patch(path, {"dada": {}})
     assert (answer.code, answer.warnings) == (200, ['299 - "unknown field \\"dada\\""'])
+
+
+def too_large(why):
+    return (413, "RequestEntityTooLarge", f"Request entity too large: {why}")
+
+
+def test_too_many_operations(api, path):
+    operation = {"op": "test", "path": "/data/k", "value": "v"}
+    answer = api.patch(path, [operation] * 10_001, JSON_PATCH)
+    assert answer.error == too_large("The allowed maximum operations in a JSON patch is 10000, got 10001")
+    assert "details" not in answer.body
+
+
+@pytest.mark.parametrize("copies", [14, 30])
+def test_operations_that_double_the_object(api, path, copies):
+    """Each copies all that is there into it: thirty of them would make a terabyte of a kilobyte."""
+    api.patch(path, {"metadata": {"annotations": {"a": "x" * 1000}}})
+    operations = [
+        {"op": "copy", "from": "/metadata", "path": f"/metadata/annotations/n{number}"} for number in range(copies)
+    ]
+    rejected = (422, "Invalid", "the server rejected our request due to an error in our request")
+    assert api.patch(path, operations, JSON_PATCH).error == rejected
+    assert api.get(path).code == 200

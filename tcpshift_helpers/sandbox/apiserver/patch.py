@@ -11,13 +11,12 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from tcpshift_helpers.sandbox.apiserver.go_values import json_type
-from tcpshift_helpers.sandbox.apiserver.status import StatusError
+from tcpshift_helpers.sandbox import limits
+from tcpshift_helpers.sandbox.apiserver.go_values import compact_json, json_type
+from tcpshift_helpers.sandbox.apiserver.status import StatusError, too_large_request
 from tcpshift_helpers.sandbox.apiserver.strategic_merge import strategic_merge_patch
 
 __all__ = ["json_patch", "merge_patch", "strategic_merge_patch"]
-
-MAX_JSON_PATCH_OPERATIONS = 10_000
 
 
 def _rejected() -> StatusError:
@@ -39,29 +38,42 @@ def _check_operations(operations: Any) -> None:
             if value is not None and not isinstance(value, str):
                 field = f"Go struct field jsonPatchOp.{member} of type string"
                 raise _undecodable(f"cannot unmarshal {json_type(value)} into {field}")
-    if len(operations) > MAX_JSON_PATCH_OPERATIONS:
-        raise StatusError(
-            413,
-            "RequestEntityTooLarge",
-            f"The allowed maximum operations in a JSON patch is {MAX_JSON_PATCH_OPERATIONS}, got {len(operations)}",
-            {},
-        )
+    if len(operations) > limits.MOST_PATCH_OPERATIONS:
+        most = limits.MOST_PATCH_OPERATIONS
+        raise too_large_request(f"The allowed maximum operations in a JSON patch is {most}, got {len(operations)}")
 
 
 def json_patch(obj: dict[str, Any], operations: list[Any] | None) -> dict[str, Any]:
     """Apply RFC 6902 operations to a copy of `obj`.
 
     Raises:
-        StatusError: 400 when the operations have the wrong types, 422 when one of them cannot be applied.
+        StatusError: 400 when the operations have the wrong types, 413 when there are too many of them, 422 when one of them cannot be
+            applied, or copies too much.
     """
     _check_operations([] if operations is None else operations)
-    document = copy.deepcopy(obj)
+    document, copies = copy.deepcopy(obj), _Copies()
     for operation in operations or []:
-        _apply(document, operation)
+        _apply(document, operation, copies)
     return document
 
 
-def _apply(document: dict[str, Any], operation: dict[str, Any]) -> None:
+class _Copies:
+    """Makes copies, up to a size in all: each of a few operations could double the document.
+
+    Source: evanphx/json-patch (AccumulatedCopySizeLimit).
+    """
+
+    def __init__(self) -> None:
+        self._bytes = 0
+
+    def of(self, value: Any) -> Any:
+        self._bytes += len(compact_json(value, sort_keys=False))
+        if self._bytes > limits.LARGEST_COPIES_BYTES:
+            raise _rejected()
+        return copy.deepcopy(value)
+
+
+def _apply(document: dict[str, Any], operation: dict[str, Any], copies: _Copies) -> None:
     path = operation.get("path")
     if not path:  # the whole document cannot be replaced
         raise _rejected()
@@ -80,11 +92,11 @@ def _apply(document: dict[str, Any], operation: dict[str, Any]) -> None:
                 raise _rejected()
         case "move" | "copy" as op if operation.get("from"):
             source, source_token = _locate(document, operation["from"])
-            value = copy.deepcopy(_get(source, source_token, missing_is_null=op == "copy"))
+            value = _get(source, source_token, missing_is_null=op == "copy")
             if op == "move":
                 del source[_key(source, source_token)]
                 parent, token = _locate(document, path)
-            _add(parent, token, value)
+            _add(parent, token, value if op == "move" else copies.of(value))
         case _:
             raise _rejected()
 

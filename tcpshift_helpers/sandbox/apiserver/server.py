@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from tcpshift_helpers.errors import PortInUseError
-from tcpshift_helpers.sandbox import certificates
+from tcpshift_helpers.sandbox import certificates, limits
 from tcpshift_helpers.sandbox.apiserver.authentication import Authenticator
 from tcpshift_helpers.sandbox.apiserver.bootstrap import bootstrap
 from tcpshift_helpers.sandbox.apiserver.catalog import Catalog
@@ -32,7 +32,7 @@ from tcpshift_helpers.sandbox.apiserver.merge_types import MergeTypes
 from tcpshift_helpers.sandbox.apiserver.registry import Registry
 from tcpshift_helpers.sandbox.apiserver.request import parse_path
 from tcpshift_helpers.sandbox.apiserver.schemas import Schemas
-from tcpshift_helpers.sandbox.apiserver.status import StatusError
+from tcpshift_helpers.sandbox.apiserver.status import StatusError, too_large_request
 from tcpshift_helpers.sandbox.apiserver.store import Store
 from tcpshift_helpers.sandbox.apiserver.streams import Streams
 from tcpshift_helpers.sandbox.apiserver.upgrade import Kubelet
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from tcpshift_helpers.sandbox.apiserver.admission import Admission
     from tcpshift_helpers.sandbox.home import Home
 
-BODY_LIMIT_BYTES = 3 * 1024 * 1024
 _SHUTDOWN_SECONDS = 1.0
 _TLS_BUFFER_BYTES = 32 * 1024  # two TLS records
 _BACKLOG = 128
@@ -120,7 +119,7 @@ def _application(home: Home, store: Store, subnet: Subnet, admission: Sequence[A
         Documents(catalog, schemas, f"{subnet.api_server}:{API_PORT}"),
         ResourceHandler(registry, catalog, codec, schemas, streams),
     )
-    app = web.Application(client_max_size=BODY_LIMIT_BYTES)
+    app = web.Application(client_max_size=limits.LARGEST_BODY_BYTES)
     app.on_shutdown.append(_ending(streams))
     app.router.add_route("*", "/{path:.*}", front.handle)
     return app
@@ -149,8 +148,9 @@ class Front:
         except StatusError as error:
             return status_response(error)
         except web.HTTPRequestEntityTooLarge:
-            message = f"Request entity too large: limit is {BODY_LIMIT_BYTES}"
-            return status_response(StatusError(413, "RequestEntityTooLarge", message))
+            answer = status_response(too_large_request(f"limit is {limits.LARGEST_BODY_BYTES}"))
+            answer.force_close()  # the rest of the body would have to be read first
+            return answer
         except (ConnectionResetError, TimeoutError, asyncio.CancelledError):
             raise  # The client is gone, or stopped reading.
         except Exception as error:

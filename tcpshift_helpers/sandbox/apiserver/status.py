@@ -90,6 +90,11 @@ def forbidden(group: str, plural: str, name: str, why: str, causes: list[dict[st
     return StatusError(403, "Forbidden", f'{resource} "{name}" is forbidden: {why}', details)
 
 
+def too_large_request(why: str) -> StatusError:
+    """413: more was sent than is read."""
+    return StatusError(413, "RequestEntityTooLarge", f"Request entity too large: {why}")
+
+
 def internal_error(message: str) -> StatusError:
     """500 without a reason, as errors that the real server did not foresee are answered."""
     return StatusError(500, "", message)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from aiohttp import web
 
+from tcpshift_helpers.sandbox import limits
 from tcpshift_helpers.sandbox.apiserver.freshness import Freshness
 from tcpshift_helpers.sandbox.apiserver.listing import predicate, version_of
 from tcpshift_helpers.sandbox.apiserver.pod_streams import container_of, port_forward_path, stream_path
@@ -25,6 +26,7 @@ from tcpshift_helpers.sandbox.apiserver.status import StatusError, bad_request, 
 from tcpshift_helpers.sandbox.apiserver.upgrade import relay
 from tcpshift_helpers.sandbox.apiserver.watch import Wakeups, WatchOptions, watch
 from tcpshift_helpers.sandbox.apiserver.watch_events import event_line
+from tcpshift_helpers.sandbox.places import Places
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,15 +54,25 @@ class Streams:
         self._freshness = Freshness(store)
         self._wakeups = Wakeups(store)
         self._kubelet = kubelet
+        self._watches = Places(limits.MOST_WATCHES)
+        self._logs = Places(limits.MOST_LOGS)
 
     async def watch(self, request: web.Request, target: Target, representation: Representation) -> web.StreamResponse:
-        """Stream the changes of a kind, a namespace or one object.
+        """Stream the changes of a kind, a namespace or one object, unless too many are streamed already.
 
         Raises:
             StatusError: 400, 422 or 500, before anything was sent.
             TimeoutError: the client stopped reading.
         """
         options = _watch_options(request.query, target)
+        if self._watches.are_full:
+            return too_many_requests()
+        with self._watches.one():
+            return await self._watch(request, options, representation)
+
+    async def _watch(
+        self, request: web.Request, options: WatchOptions, representation: Representation
+    ) -> web.StreamResponse:
         response = web.StreamResponse(
             headers={"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
         )
@@ -92,7 +104,7 @@ class Streams:
         self._wakeups.close()
 
     async def log(self, request: web.Request, pod: Object) -> web.StreamResponse:
-        """Relay a container's log.
+        """Relay a container's log, unless too many are relayed already.
 
         Raises:
             StatusError: 400, 404 or 500: no such container, no node yet, or what the kubelet said.
@@ -107,12 +119,15 @@ class Streams:
         parameters = {name: request.query[name] for name in _LOG_PARAMETERS if name in request.query}
         headers = {"Authorization": f"Bearer {self._kubelet.token}"}
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5.0)
+        if self._logs.are_full:
+            return too_many_requests()
         try:
-            async with (
-                aiohttp.ClientSession(timeout=timeout) as session,
-                session.get(url, params=parameters, headers=headers, ssl=self._kubelet.tls) as answer,
-            ):
-                return await _relay(request, answer, metadata["name"])
+            with self._logs.one():
+                async with (
+                    aiohttp.ClientSession(timeout=timeout) as session,
+                    session.get(url, params=parameters, headers=headers, ssl=self._kubelet.tls) as answer,
+                ):
+                    return await _relay(request, answer, metadata["name"])
         except aiohttp.ClientConnectorError as error:
             why = os.strerror(error.os_error.errno or 0).lower()
             raise internal_error(f'Get "{url}": dial tcp {error.host}:{error.port}: connect: {why}') from error
@@ -128,6 +143,15 @@ class Streams:
         else:
             path = stream_path(pod, subresource, request.query, request.query.getall("command", []))
         return await relay(request, self._kubelet, path)
+
+
+def too_many_requests() -> web.Response:
+    """429. It is no `metav1.Status`: clients make one of it, and ask again after a second.
+
+    Source: kubernetes/apiserver pkg/server/filters/{priority-and-fairness,maxinflight}.go; measured on kube-apiserver 1.34.
+    """
+    headers = {"Retry-After": "1", "X-Content-Type-Options": "nosniff"}
+    return web.Response(status=429, text="Too many requests, please try again later.\n", headers=headers)
 
 
 async def _relay(request: web.Request, answer: aiohttp.ClientResponse, name: str) -> web.StreamResponse:

@@ -18,6 +18,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tcpshift_helpers.sandbox import limits
 from tcpshift_helpers.sandbox.node.streaming import spdy
 from tcpshift_helpers.sandbox.node.streaming.sockets import RefusedError, all_of, first_of, messages
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-MOST_CONNECTIONS = 256
 _READ_BYTES = 32 * 1024
 _WAITING_PIECES = 16
 _LARGEST_PORT = 65535
@@ -225,7 +225,7 @@ class _Streams:
             port = 0
         pair = self._pairs.get(request_id) or _Pair()
         taken = {"data": pair.data, "error": pair.error}
-        if not port or taken.get(kind, number) is not None or len(self._pairs) >= MOST_CONNECTIONS:
+        if not port or taken.get(kind, number) is not None or len(self._pairs) >= limits.MOST_CONNECTIONS:
             await self._send(spdy.RstStream(number, spdy.REFUSED_STREAM))
             return
         self._pairs[request_id] = pair

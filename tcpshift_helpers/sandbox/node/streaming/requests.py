@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from tcpshift_helpers.sandbox import limits
 from tcpshift_helpers.sandbox.node.streaming import channels, port_forward
 from tcpshift_helpers.sandbox.node.streaming.port_forward import Pod
 from tcpshift_helpers.sandbox.node.streaming.remote_command import Options, Session
 from tcpshift_helpers.sandbox.node.streaming.sockets import RefusedError, pinged, websocket
 from tcpshift_helpers.sandbox.node.streaming.spdy import ProtocolError
+from tcpshift_helpers.sandbox.places import Places
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from tcpshift_helpers.sandbox.node.kubelet import Kubelet
     from tcpshift_helpers.sandbox.node.pod_worker import PodWorker
 
-MOST_SESSIONS = 64
 _REMOTE_COMMAND = (channels.V5, channels.V4)
 _PORT_FORWARD = (channels.SPDY_TUNNEL, channels.V4)
 _RETRY_SECONDS = 60
@@ -40,7 +41,7 @@ class StreamRequests:
 
     def __init__(self, kubelet: Kubelet) -> None:
         self._kubelet = kubelet
-        self._sessions = 0
+        self._sessions = Places(limits.MOST_SESSIONS)
 
     def add_routes(self, application: web.Application) -> None:
         """Answer GET, which websockets ask with, and POST."""
@@ -116,7 +117,7 @@ class StreamRequests:
         protocol = channels.negotiate(_offered(request), supported)
         if protocol is None:
             raise RefusedError("", 403)
-        if self._sessions >= MOST_SESSIONS:
+        if self._sessions.are_full:
             words = "rpc error: code = ResourceExhausted desc = maximum number of in-flight requests exceeded"
             raise RefusedError(words, 429)
         return protocol
@@ -124,15 +125,12 @@ class StreamRequests:
     @contextlib.asynccontextmanager
     async def _session(self, request: web.Request, protocol: str) -> AsyncIterator[web.WebSocketResponse]:
         socket = websocket(protocol)
-        self._sessions += 1
-        try:
+        with self._sessions.one():
             await socket.prepare(request)
             with contextlib.suppress(ConnectionError, ProtocolError):
                 async with pinged(socket):
                     yield socket
             await socket.close()
-        finally:
-            self._sessions -= 1
 
 
 def _offered(request: web.Request) -> list[str]:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSMsgType, web
 
+from tcpshift_helpers.sandbox import limits
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterable
 
-LONGEST_MESSAGE = 4 * 1024 * 1024
 PING_SECONDS = 10.0
 _CLOSE_SECONDS = 2.0
 
@@ -31,7 +32,7 @@ class RefusedError(Exception):
 def websocket(protocol: str) -> web.WebSocketResponse:
     """The server's end of a websocket that speaks this protocol."""
     return web.WebSocketResponse(
-        protocols=(protocol,), max_msg_size=LONGEST_MESSAGE, compress=False, timeout=_CLOSE_SECONDS
+        protocols=(protocol,), max_msg_size=limits.LONGEST_MESSAGE_BYTES, compress=False, timeout=_CLOSE_SECONDS
     )
 
 

@@ -10,12 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcpshift_helpers.sandbox.apiserver.patch import (
-    MAX_JSON_PATCH_OPERATIONS,
-    json_patch,
-    merge_patch,
-    strategic_merge_patch,
-)
+from tcpshift_helpers.sandbox import limits
+from tcpshift_helpers.sandbox.apiserver.patch import json_patch, merge_patch, strategic_merge_patch
 from tcpshift_helpers.sandbox.apiserver.schemas import Schemas
 from tcpshift_helpers.sandbox.apiserver.status import StatusError
 
@@ -98,9 +94,9 @@ def test_a_json_patch_reaches_into_lists() -> None:
 
 def test_a_json_patch_has_a_limit() -> None:
     operation = {"op": "test", "path": "/a"}
-    assert json_patch({}, [operation] * MAX_JSON_PATCH_OPERATIONS) == {}
+    assert json_patch({}, [operation] * limits.MOST_PATCH_OPERATIONS) == {}
     with pytest.raises(StatusError) as refusal:
-        json_patch({}, [operation] * (MAX_JSON_PATCH_OPERATIONS + 1))
+        json_patch({}, [operation] * (limits.MOST_PATCH_OPERATIONS + 1))
     assert refusal.value.code == 413
 
 

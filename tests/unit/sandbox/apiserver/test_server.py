@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from tcpshift_helpers.errors import PortInUseError
+from tcpshift_helpers.sandbox import limits
 from tcpshift_helpers.sandbox.apiserver import server, streams
 from tcpshift_helpers.sandbox.apiserver.watch import Wakeups
 from tcpshift_helpers.sandbox.home import Home
@@ -175,6 +176,54 @@ async def test_watchers_that_hang_up_leave_nothing(wakeups, client):
     await settled(lambda: wakeups[0].count() == 0)
 
 
+TOO_MANY = (429, "1", "text/plain", "nosniff", "Too many requests, please try again later.\n")
+
+
+async def refusal(answer):
+    headers = answer.headers
+    return (
+        answer.status,
+        headers["Retry-After"],
+        answer.content_type,
+        headers["X-Content-Type-Options"],
+        await answer.text(),
+    )
+
+
+@pytest.fixture
+def room_for_two(monkeypatch):
+    """A server that lets two watches and two logs be open at a time."""
+    monkeypatch.setattr(limits, "MOST_WATCHES", 2)
+    monkeypatch.setattr(limits, "MOST_LOGS", 2)
+
+
+@pytest.mark.usefixtures("room_for_two")
+async def test_no_more_watches_than_fit(wakeups, client):
+    held = [await client.get(f"{CONFIG_MAPS}?watch=true"), await client.get("/api/v1/watch/namespaces/default")]
+    await settled(lambda: wakeups[0].count() == 2)
+    for path in (f"{CONFIG_MAPS}?watch=true", "/api/v1/watch/pods", "/apis/apps/v1/deployments?watch=1"):
+        async with client.get(path) as answer:
+            assert await refusal(answer) == TOO_MANY
+    # What is no watch is answered as ever, and one that cannot be is told so.
+    async with client.get(CONFIG_MAPS) as answer:
+        assert answer.status == 200
+    async with client.get(f"{CONFIG_MAPS}?watch=true&resourceVersion=x") as answer:
+        assert answer.status == 500
+    held.pop(0).close()
+    await settled(lambda: wakeups[0].count() == 1)
+    held.append(await client.get(f"{CONFIG_MAPS}?watch=true"))
+    assert held[-1].status == 200
+    # One that ends by itself makes room, too.
+    held.pop().close()
+    await settled(lambda: wakeups[0].count() == 1)
+    async with client.get(f"{CONFIG_MAPS}?watch=true&timeoutSeconds=1") as answer:
+        await answer.read()
+    async with client.get(f"{CONFIG_MAPS}?watch=true&timeoutSeconds=1") as answer:
+        assert answer.status == 200
+    for answer in held:
+        answer.close()
+
+
 async def test_watcher_that_does_not_read_costs_nobody_anything(wakeups, client, subnet, home):
     stalled = await client.get(f"{CONFIG_MAPS}?watch=true", timeout=aiohttp.ClientTimeout(total=None))
     await settled(lambda: wakeups[0].count() == 1)
@@ -255,6 +304,22 @@ async def test_log_that_is_followed_ends_with_its_reader(client, kubelet):
     assert kubelet["open"] == 1
     answer.close()
     await settled(lambda: kubelet["open"] == 0)
+
+
+@pytest.mark.usefixtures("room_for_two")
+async def test_no_more_logs_than_fit(client, kubelet):
+    path = await start_pod(client, "p", nodeName="n")
+    held = [await client.get(f"{path}?follow=true") for _ in range(2)]
+    for answer in held:
+        assert await answer.content.readline() == b"one\n"
+    for query in ("follow=true", "tailLines=1"):
+        async with client.get(f"{path}?{query}") as answer:
+            assert await refusal(answer) == TOO_MANY
+    held.pop().close()
+    await settled(lambda: kubelet["open"] == 1)
+    async with client.get(path) as answer:
+        assert (answer.status, await answer.text()) == (200, "one\n")
+    held.pop().close()
 
 
 async def test_what_the_kubelet_says_is_passed_on(client, kubelet):

@@ -10,9 +10,10 @@ import aiohttp
 import psutil
 import pytest
 
+from tcpshift_helpers.sandbox import limits
 from tcpshift_helpers.sandbox.client import PODS
 from tcpshift_helpers.sandbox.node import processes
-from tcpshift_helpers.sandbox.node.streaming import channels, requests, sockets
+from tcpshift_helpers.sandbox.node.streaming import channels, sockets
 
 from ..conftest import shell
 
@@ -176,7 +177,7 @@ async def test_output_waits_for_its_reader(node: Node, pod: str, open_session: A
 async def test_a_message_that_is_too_long(pod: str, open_session: Any, until: Any) -> None:
     session = await open_session(pod, "sh", "-c", "echo $$; exec cat", input="1", output="1")
     await session.until(channels.STDOUT, b"\n")
-    await session.send(channels.STDIN, b"x" * sockets.LONGEST_MESSAGE)
+    await session.send(channels.STDIN, b"x" * limits.LONGEST_MESSAGE_BYTES)
     done = await session.end()
     # The reason gets lost where the rest of the message is still on its way when the connection is closed.
     assert done.socket.close_code in (aiohttp.WSCloseCode.MESSAGE_TOO_BIG, aiohttp.WSCloseCode.ABNORMAL_CLOSURE)
@@ -242,15 +243,22 @@ async def test_how_it_can_be_asked(pod: str, kubelet: Any) -> None:
             assert answer.status == 401
 
 
-async def test_no_more_sessions_than_fit(pod: str, kubelet: Any, open_session: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(requests, "MOST_SESSIONS", 2)
-    held = [await open_session(pod, "sleep", "1000") for _ in range(2)]
+@pytest.fixture
+def two_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node that has room for two sessions."""
+    monkeypatch.setattr(limits, "MOST_SESSIONS", 2)
+
+
+@pytest.mark.usefixtures("two_sessions")
+async def test_no_more_sessions_than_fit(pod: str, kubelet: Any, open_session: Any) -> None:
+    held = [await open_session(pod, "sleep", "1000"), await open_session("/portForward/default/pod", port="9000")]
     for session in held:
         await session.step()
     words = "rpc error: code = ResourceExhausted desc = maximum number of in-flight requests exceeded"
     headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Protocol": channels.V4}
-    async with kubelet.get(f"{pod}?command=true&output=1", headers=headers) as answer:
-        assert (answer.status, answer.headers["Retry-After"], await answer.text()) == (429, "60", words)
+    for path in (f"{pod}?command=true&output=1", "/attach/default/pod/c?output=1", "/portForward/default/pod?port=80"):
+        async with kubelet.get(path, headers=headers) as answer:
+            assert (answer.status, answer.headers["Retry-After"], await answer.text()) == (429, "60", words)
     refused = (await (await open_session(pod, "true", protocol=channels.V5)).end()).status
     assert refused["message"] == f"Internal error occurred: unable to upgrade connection: {words}"
     await held[0].socket.close()
