@@ -48,6 +48,7 @@ def run(
     # The stream helper swaps call_api of its client for the call: a client of its own keeps threads apart.
     client = type(cluster.api.client)(cluster.api.client.configuration)
     options = {"container": container} if container else {}
+    channel = None
     try:
         channel = stream(
             CoreV1Api(client).connect_get_namespaced_pod_exec,
@@ -78,4 +79,7 @@ def run(
                 "Is the pod running? kubectl -n {namespace} get pod {pod}"
             ).format(command=" ".join(command), pod=pod, reason=reason, namespace=namespace)
         ) from error
+    finally:
+        if channel is not None:
+            channel.sock.shutdown()  # the client leaves its socket open when the server ends the stream
     return Finished(int(code or 0), str(stdout), str(stderr))
