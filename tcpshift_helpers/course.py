@@ -10,24 +10,23 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from tcpshift_helpers import changes, conditions, in_force, manifests, steps
+from tcpshift_helpers import changes, conditions, in_force, manifests, routes, steps
+from tcpshift_helpers.api import JSON_PATCH
 from tcpshift_helpers.connection import COURSE_NAMESPACE
 from tcpshift_helpers.errors import NotFoundError, TcpShiftError, UsageError
 from tcpshift_helpers.preflight import preflight
 from tcpshift_helpers.waiting import wait_until
 
 if TYPE_CHECKING:
-    from tcpshift_helpers.api import Object
+    from tcpshift_helpers.api import Object, Resource
     from tcpshift_helpers.connection import Cluster
 
 __all__ = ["LESSONS", "begin", "check", "clean_up", "preflight"]
 
 SERVICES = "tcp-echo-services.yaml"
 CLIENT = "curl.yaml"
-ALL_V1 = "tcp-echo-all-v1.yaml"
-SHIFTED = "tcp-echo-20-v2.yaml"
-ISTIO_GROUP = "networking.istio.io"
-_MANIFESTS = (SHIFTED, ALL_V1, CLIENT, SERVICES)
+_ROUTE_MANIFESTS = {way.route: (way.all_v1, way.shifted) for way in steps.WAYS}
+_GROUPS = tuple(kind.GROUP for kind in routes.KINDS)
 _READY_TIMEOUT_SECONDS = 180.0  # a real cluster pulls images first
 _GONE_TIMEOUT_SECONDS = 120.0
 
@@ -37,6 +36,12 @@ LESSONS = {
     "02": "All to v1: both versions and the client run; no route leads to them yet.",
     "03": "Shift 20%: both versions run, and every connection goes to v1.",
     "04": "Clean up: both versions run, and one connection in five goes to v2.",
+}
+# The manifests of routes that are in force at the start of a lesson for which both versions run, in the order applied.
+_ROUTED: dict[str, tuple[str, ...]] = {
+    "02": (),
+    "03": (steps.CLASSIC.all_v1,),
+    "04": (steps.CLASSIC.all_v1, steps.CLASSIC.shifted),
 }
 
 
@@ -58,17 +63,10 @@ def begin(cluster: Cluster, lesson: str) -> None:
         raise UsageError(f"There is no lesson {lesson!r}. Lessons: {', '.join(LESSONS)}.")
     if lesson == "01":
         _remove(cluster)
-    if lesson in {"02", "03", "04"}:
+    if lesson in _ROUTED:
         _ensure_namespace(cluster)
         _deploy(cluster)
-    if lesson == "02":
-        for name in (SHIFTED, ALL_V1):
-            _delete_objects(cluster, name)
-    if lesson in {"03", "04"}:
-        _apply(cluster, ALL_V1)
-        if lesson == "04":
-            _apply(cluster, SHIFTED)
-        _wait_in_force(cluster)
+        _route(cluster, _ROUTED[lesson])
     print(f"Lesson {lesson}. {LESSONS[lesson]}")
 
 
@@ -114,14 +112,15 @@ def clean_up(cluster: Cluster) -> None:
 
 def _apply(cluster: Cluster, name: str) -> list[Object]:
     result = []
-    for obj in manifests.load(name).objects:
-        resource = cluster.api.resource_for_kind(obj["apiVersion"], obj["kind"])
+    for written in manifests.load(name).objects:
+        obj, resource = _as_served(cluster, written)
         namespace = changes.namespace_of(cluster, obj, resource, None)
         applied = changes.apply_one(cluster, obj, resource, namespace)[1]
-        if resource.group == ISTIO_GROUP and applied["spec"] != obj["spec"]:
+        if resource.group in _GROUPS and applied["spec"] != obj["spec"]:
             # Apply leaves alone what a learner added by other means; a starting state must not depend on it.
-            path = resource.path(namespace, obj["metadata"]["name"])
-            applied = cluster.api.request("PUT", path, query=changes.STRICT, body={**applied, "spec": obj["spec"]})
+            patch = [{"op": "replace", "path": "/spec", "value": obj["spec"]}]
+            name = obj["metadata"]["name"]
+            applied = cluster.patch(resource, name, patch, content_type=JSON_PATCH, namespace=namespace)
         result.append(applied)
     return result
 
@@ -159,16 +158,41 @@ def _deploy(cluster: Cluster) -> None:
             )
 
 
-def _wait_in_force(cluster: Cluster) -> None:
-    in_force.wait_in_force(cluster, "tcp-echo", say=None)
+def _route(cluster: Cluster, wanted: tuple[str, ...]) -> None:
+    """Have these manifests of routes in force, and no route of the course besides."""
+    for route, names in _ROUTE_MANIFESTS.items():
+        own = [name for name in names if name in wanted]
+        for name in own:
+            _apply(cluster, name)
+        if own:
+            in_force.wait_in_force(cluster, route, say=None)
+        else:
+            for name in reversed(names):
+                _delete_objects(cluster, name)
+
+
+def _as_served(cluster: Cluster, obj: Object) -> tuple[Object, Resource]:
+    """The object and its kind; in another version where the cluster lacks its own: TCPRoute was v1alpha2 for long.
+
+    Raises:
+        NotFoundError: the cluster does not know the kind.
+    """
+    try:
+        return obj, cluster.api.resource_for_kind(obj["apiVersion"], obj["kind"])
+    except NotFoundError:
+        group = obj["apiVersion"].partition("/")[0]
+        served = [one for one in cluster.api.resources() if (one.group, one.kind) == (group, obj["kind"])]
+        if not served:
+            raise
+        return {**obj, "apiVersion": served[0].api_version}, served[0]
 
 
 def _delete_objects(cluster: Cluster, name: str) -> None:
     for obj in manifests.load(name).objects:
         try:
-            resource = cluster.api.resource_for_kind(obj["apiVersion"], obj["kind"])
+            _, resource = _as_served(cluster, obj)
         except NotFoundError:
-            continue  # Istio is gone or was never there, and its objects with it
+            continue  # Istio or the Gateway API is gone or was never there, and its objects with it
         namespace = changes.namespace_of(cluster, obj, resource, None)
         changes.delete_one(cluster, resource, obj["metadata"]["name"], namespace, timeout_seconds=_GONE_TIMEOUT_SECONDS)
 
@@ -178,7 +202,8 @@ def _remove(cluster: Cluster) -> list[str]:
     namespaces = cluster.api.resource_named("namespaces")
     if cluster.read_or_none(namespaces, cluster.namespace) is None:
         return []
-    for name in _MANIFESTS:
+    _route(cluster, ())
+    for name in (CLIENT, SERVICES):
         _delete_objects(cluster, name)
     others = steps.other_objects(cluster)
     if cluster.namespace == COURSE_NAMESPACE and not others:

@@ -119,7 +119,7 @@ def shares(counted: Counts, weights: Mapping[str, int] | None = None) -> pd.Data
 
     Args:
         counted: from `counts`.
-        weights: set weights by subset or answer; adds `set_percent` and answers that never came.
+        weights: set weights by subset, backend or answer; adds `set_percent` and answers that never came.
 
     Returns:
         One row an answer (index `answer`): `count` (int64), `percent`, `low_percent`, `high_percent` (float64, Wilson
@@ -207,7 +207,9 @@ def measured(
 
 
 def expected(weights: Mapping[str, int]) -> dict[str, float]:
-    """Set weights as shares in 0..1 by answer word; `v1` and `v2` become `one` and `two`.
+    """Set weights as shares in 0..1 by answer word.
+
+    A subset (`v1`) and a Service of one version alone (`tcp-echo-v1`) become that version's word.
 
     Raises:
         UsageError: a weight is negative, or none is above zero.
@@ -221,7 +223,7 @@ def expected(weights: Mapping[str, int]) -> dict[str, float]:
         )
     result: dict[str, float] = {}
     for name, weight in weights.items():
-        word = ANSWERS.get(name, name)
+        word = ANSWERS.get(name.rpartition("-")[2], name)
         result[word] = result.get(word, 0.0) + weight / total
     return result
 

@@ -1,4 +1,4 @@
-"""Is this cluster ready for the lesson? Every condition, with cause, remedy and where others met the same.
+"""Is this cluster ready for a lesson? Every condition, with cause, remedy and where others met the same.
 
 It changes nothing: what it tries to write is a dry run, and it opens one connection to the gateway.
 """
@@ -8,8 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tcpshift_helpers import conditions, istio, netcat
+from tcpshift_helpers import conditions, ingress, netcat, routes
 from tcpshift_helpers.errors import AlreadyExistsError, NotFoundError, TcpShiftError
+from tcpshift_helpers.routes import TcpRoute
+from tcpshift_helpers.routes.tcp_route import CLASS
+from tcpshift_helpers.routes.tcp_route import GROUP as GATEWAY_API
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,13 +45,21 @@ class Outcome:
         """Nothing: it was printed already."""
 
 
-def preflight(cluster: Cluster) -> Outcome:
-    """Check everything the lesson needs, print a line for each, and say whether all is well.
+def preflight(cluster: Cluster, route: str = "tcp-echo") -> Outcome:
+    """Check everything a lesson needs, print a line for each, and say whether all is well.
 
     Nothing is raised for a failure: it is a line with its cause and remedy.
+
+    Args:
+        cluster: where.
+        route: the lesson's route: a VirtualService's name, or `tcproute/NAME` for the Gateway API.
+
+    Raises:
+        UsageError: the word means no kind of route.
     """
     failures: dict[str, Failure] = {}
-    for title, test in _TESTS:
+    kind, _ = routes.kind_of(route)
+    for title, test in _GATEWAY_API_TESTS if kind is TcpRoute else _TESTS:
         try:
             failure = test(cluster)
         except TcpShiftError as error:
@@ -96,29 +107,29 @@ def _gateway(cluster: Cluster) -> Failure | None:
 
 
 def _ready(cluster: Cluster, selector: str, what: str, threads: str = "") -> Failure | None:
-    pods = cluster.list(cluster.api.resource_named("pods"), istio.SYSTEM_NAMESPACE, selector=selector)
+    pods = cluster.list(cluster.api.resource_named("pods"), ingress.SYSTEM_NAMESPACE, selector=selector)
     if not pods:
         return Failure(
-            f"no pod {selector} in {istio.SYSTEM_NAMESPACE}",
+            f"no pod {selector} in {ingress.SYSTEM_NAMESPACE}",
             _INSTALL if what == "istiod" else "istioctl install --set profile=demo adds one",
         )
     if any(conditions.condition(pod, "Ready").get("status") == "True" for pod in pods):
         return None
     troubles = "; ".join(conditions.pod_troubles(pods)) or "no pod is Ready"
-    return Failure(troubles, f"kubectl -n {istio.SYSTEM_NAMESPACE} get pods; wait, or look at its log", threads)
+    return Failure(troubles, f"kubectl -n {ingress.SYSTEM_NAMESPACE} get pods; wait, or look at its log", threads)
 
 
 def _port(cluster: Cluster) -> Failure | None:
     service = cluster.read_or_none(
-        cluster.api.resource_named("services"), istio.INGRESS_SERVICE, istio.SYSTEM_NAMESPACE
+        cluster.api.resource_named("services"), ingress.INGRESS_SERVICE, ingress.SYSTEM_NAMESPACE
     )
     if service is None:
         return Failure(
-            f"there is no Service {istio.SYSTEM_NAMESPACE}/{istio.INGRESS_SERVICE}",
+            f"there is no Service {ingress.SYSTEM_NAMESPACE}/{ingress.INGRESS_SERVICE}",
             "istioctl install --set profile=demo adds one",
         )
     try:
-        istio.tcp_port(service)
+        ingress.tcp_port(service)
     except TcpShiftError as error:
         first, *rest = str(error).split("\n")
         return Failure(first, rest[0] if rest else "", "istio/istio.io#7270, istio/istio#19995, istio/istio#21471")
@@ -126,10 +137,10 @@ def _port(cluster: Cluster) -> Failure | None:
 
 
 def _answer(cluster: Cluster) -> Failure | None:
-    (host, port), _ = istio.find_ingress(cluster)
+    (host, port), _ = ingress.find(cluster)
     frame = netcat.probe(host, port, 1, timeout_seconds=3.0, progress=False)
     failure, answer = frame["failure"].iloc[0], frame["answer"].iloc[0]
-    routed = _is_routed(cluster)
+    routed = routes.named_or_none(cluster, "tcp-echo") is not None
     if isinstance(answer, str) and not routed:
         return Failure(
             f"{host}:{port} answers {answer!r} although the lesson has no route yet: another route owns the port",
@@ -145,9 +156,28 @@ def _answer(cluster: Cluster) -> Failure | None:
     return None
 
 
-def _is_routed(cluster: Cluster) -> bool:
-    resource = cluster.api.resource_named("virtualservices.networking.istio.io")
-    return cluster.read_or_none(resource, "tcp-echo") is not None
+def _gateway_api(cluster: Cluster) -> Failure | None:
+    try:
+        routes.resource_of(cluster, TcpRoute)
+        cluster.api.resource_named(f"gateways.{GATEWAY_API}")
+    except TcpShiftError:
+        because, _, do = TcpRoute.NOT_INSTALLED.partition("\n")
+        return Failure(because, do)
+    return None
+
+
+def _gateway_class(cluster: Cluster) -> Failure | None:
+    found = cluster.read_or_none(cluster.api.resource_named(f"gatewayclasses.{GATEWAY_API}"), CLASS)
+    if found is None:
+        restart = f"kubectl -n {ingress.SYSTEM_NAMESPACE} rollout restart deployment/istiod"
+        return Failure(f"there is no GatewayClass {CLASS}; istiod makes it once it sees the Gateway API", restart)
+    accepted = conditions.condition(found, "Accepted")
+    if accepted.get("status") == "True":
+        return None
+    return Failure(
+        f"{accepted.get('reason')}: {accepted.get('message')}",
+        f"is istiod its controller? kubectl describe gatewayclass {CLASS}",
+    )
 
 
 def _namespace(cluster: Cluster) -> Failure | None:
@@ -165,12 +195,24 @@ def _namespace(cluster: Cluster) -> Failure | None:
     return None
 
 
-_TESTS: tuple[tuple[str, Callable[[Cluster], Failure | None]], ...] = (
-    ("the API server answers", _api),
+_Test = tuple[str, "Callable[[Cluster], Failure | None]"]
+_API: _Test = ("the API server answers", _api)
+_ISTIOD: _Test = ("istiod is ready", _istiod)
+_NAMESPACE: _Test = ("the namespace of the lesson can be used", _namespace)
+
+_TESTS: tuple[_Test, ...] = (
+    _API,
     ("Istio's kinds are known", _kinds),
-    ("istiod is ready", _istiod),
+    _ISTIOD,
     ("the ingress gateway is ready", _gateway),
-    (f'the gateway has a port named "{istio.TCP_PORT_NAME}"', _port),
+    (f'the gateway has a port named "{ingress.TCP_PORT_NAME}"', _port),
     ("the gateway's port can be reached, and nobody else's route owns it", _answer),
-    ("the namespace of the lesson can be used", _namespace),
+    _NAMESPACE,
+)
+_GATEWAY_API_TESTS: tuple[_Test, ...] = (
+    _API,
+    ("the Gateway API's kinds are known", _gateway_api),
+    _ISTIOD,
+    (f"istiod takes care of Gateways of class {CLASS}", _gateway_class),
+    _NAMESPACE,
 )

@@ -7,10 +7,12 @@ except that the ones about answers open connections through the gateway. Printin
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from tcpshift_helpers import conditions, distribution, istio, netcat
+from tcpshift_helpers import conditions, distribution, ingress, netcat, routes
 from tcpshift_helpers.errors import NotFoundError
+from tcpshift_helpers.routes.tcp_route import programmed
 from tcpshift_helpers.waiting import pods_of
 
 if TYPE_CHECKING:
@@ -27,7 +29,8 @@ _FEW, _MANY, _AT_ONCE = 20, 200, 8
 _OWN_NAMES = {"kube-root-ca.crt", "istio-ca-root-cert", "istio-ca-crl", "default"}
 _OTHER_KINDS = ("deployments.apps", "statefulsets.apps", "daemonsets.apps", "pods", "services", "configmaps", "secrets",
                 "serviceaccounts", "persistentvolumeclaims", "virtualservices.networking.istio.io", "gateways.networking.istio.io",
-                "destinationrules.networking.istio.io")  # fmt: skip
+                "destinationrules.networking.istio.io", "gateways.gateway.networking.k8s.io",
+                "tcproutes.gateway.networking.k8s.io")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,51 @@ class Problem:
 
     because: str
     do: str
+
+
+@dataclass(frozen=True)
+class Way:
+    """One of the two ways to split connections that the course teaches.
+
+    Attributes:
+        route: the route, as the helpers name it.
+        all_v1: the manifest that sends everything to v1.
+        shifted: the one that sends a fifth to v2.
+        leans_on: kind and name of what the route needs besides.
+    """
+
+    route: str
+    all_v1: str
+    shifted: str
+    leans_on: tuple[tuple[str, str], ...]
+
+    @property
+    def wait(self) -> str:
+        """What to type to wait for it."""
+        return "istio.wait_in_force(cluster)" if self is CLASSIC else f'istio.wait_in_force(cluster, "{self.route}")'
+
+
+CLASSIC = Way(
+    "tcp-echo",
+    "tcp-echo-all-v1.yaml",
+    "tcp-echo-20-v2.yaml",
+    (
+        ("gateways.networking.istio.io", "tcp-echo-gateway"),
+        ("destinationrules.networking.istio.io", "tcp-echo-destination"),
+    ),
+)
+GATEWAY_API = Way(
+    "tcproute/tcp-echo",
+    "gateway-api/tcp-echo-all-v1.yaml",
+    "gateway-api/tcp-echo-20-v2.yaml",
+    (
+        ("gateways.gateway.networking.k8s.io", "tcp-echo-gateway"),
+        ("services", "tcp-echo-v1"),
+        ("services", "tcp-echo-v2"),
+    ),
+)
+WAYS = (CLASSIC, GATEWAY_API)
+_ALL_TO_V1, _A_FIFTH_TO_V2 = {"v1": 100}, {"v1": 80, "v2": 20}
 
 
 @dataclass(frozen=True)
@@ -140,60 +188,76 @@ def _sidecars(cluster: Cluster) -> Problem | None:
     return None
 
 
-def _routed(cluster: Cluster, wanted: dict[str, int], manifest: str) -> Problem | None:
-    apply = f'kubectl.apply(cluster, "{manifest}")'
-    for word, name in (("gateways", "tcp-echo-gateway"), ("destinationrules", "tcp-echo-destination")):
-        resource = cluster.api.resource_named(f"{word}.networking.istio.io")
+def _routed(cluster: Cluster, way: Way, wanted: dict[str, int], manifest: str) -> Problem | None:
+    routes.resource_of(cluster, routes.kind_of(way.route)[0])
+    for word, name in way.leans_on:
+        resource = cluster.api.resource_named(word)
         if cluster.read_or_none(resource, name) is None:
-            return Problem(f"there is no {resource.kind} {name}", 'kubectl.apply(cluster, "tcp-echo-all-v1.yaml")')
-    resource = cluster.api.resource_named("virtualservices.networking.istio.io")
-    virtual_service = cluster.read_or_none(resource, "tcp-echo")
-    if virtual_service is None:
-        return Problem("there is no VirtualService tcp-echo", apply)
-    there = istio.weights_of(virtual_service)
+            return Problem(f"there is no {resource.kind} {name}", _apply(way.all_v1))
+    route = routes.named_or_none(cluster, way.route)
+    if route is None:
+        kind, name = routes.kind_of(way.route)
+        return Problem(f"there is no {kind.KIND} {name}", _apply(manifest))
+    label, there = f"{route.KIND} {route.name}", route.weights()
     # A weight of 0 is as good as no destination.
-    if distribution.expected({subset: weight for subset, weight in there.items() if weight}) != distribution.expected(
-        wanted
-    ):
-        return Problem(f"VirtualService tcp-echo has the weights {_words(there)}, not {_words(wanted)}", apply)
-    condition = conditions.condition(virtual_service, "Reconciled")
-    if condition.get("status") == "False":
-        return Problem(f"the gateway refused it: {condition.get('message')}", f"correct the manifest, then {apply}")
+    positive = {name: weight for name, weight in there.items() if weight}
+    if not positive or distribution.expected(positive) != distribution.expected(wanted):
+        return Problem(f"{label} has the weights {_words(there)}, not {_words(wanted)}", _apply(manifest))
+    told = route.told()
+    if told.answer is False:
+        return Problem(f"the gateway refused it: {told.message}", f"correct the manifest, then {_apply(manifest)}")
     return None
 
 
-def _all_v1(cluster: Cluster) -> Problem | None:
-    return _routed(cluster, {"v1": 100}, "tcp-echo-all-v1.yaml")
+def _apply(manifest: str) -> str:
+    return f'kubectl.apply(cluster, "{manifest}")'
 
 
-def _shifted(cluster: Cluster) -> Problem | None:
-    return _routed(cluster, {"v1": 80, "v2": 20}, "tcp-echo-20-v2.yaml")
+def _all_v1(cluster: Cluster, way: Way) -> Problem | None:
+    return _routed(cluster, way, _ALL_TO_V1, way.all_v1)
 
 
-def _ingress(cluster: Cluster) -> Problem | None:
-    (host, port), _ = istio.find_ingress(cluster)
+def _shifted(cluster: Cluster, way: Way) -> Problem | None:
+    return _routed(cluster, way, _A_FIFTH_TO_V2, way.shifted)
+
+
+def _ingress(cluster: Cluster, way: Way) -> Problem | None:
+    (host, port), _ = ingress.find(cluster, way.route)
     frame = netcat.probe(host, port, 1, progress=False)
     if frame["answer"].isna().all():
-        virtual_services = cluster.api.resource_named("virtualservices.networking.istio.io")
-        routed = cluster.read_or_none(virtual_services, "tcp-echo") is not None
-        do = "istio.wait_in_force(cluster)" if routed else 'kubectl.apply(cluster, "tcp-echo-all-v1.yaml")'
-        return Problem(f"no answer from {host}:{port}: {frame['error'].iloc[0]}", do)
+        routed = routes.named_or_none(cluster, way.route) is not None
+        return Problem(
+            f"no answer from {host}:{port}: {frame['error'].iloc[0]}", way.wait if routed else _apply(way.all_v1)
+        )
     return None
 
 
-def _answers(cluster: Cluster, wanted: dict[str, int], count: int) -> Problem | None:
-    (host, port), _ = istio.find_ingress(cluster)
+def _answers(cluster: Cluster, way: Way, wanted: dict[str, int], count: int) -> Problem | None:
+    (host, port), _ = ingress.find(cluster, way.route)
     frame = netcat.probe(host, port, count, at_once=_AT_ONCE, progress=False)
     verdict = distribution.verdict(distribution.counts(frame), wanted)
-    return None if verdict.passed else Problem(verdict.reason, "istio.wait_in_force(cluster), then check again")
+    return None if verdict.passed else Problem(verdict.reason, f"{way.wait}, then check again")
 
 
-def _answers_all_v1(cluster: Cluster) -> Problem | None:
-    return _all_v1(cluster) or _answers(cluster, {"v1": 100}, _FEW)
+def _answers_all_v1(cluster: Cluster, way: Way) -> Problem | None:
+    return _all_v1(cluster, way) or _answers(cluster, way, _ALL_TO_V1, _FEW)
 
 
-def _answers_shifted(cluster: Cluster) -> Problem | None:
-    return _shifted(cluster) or _answers(cluster, {"v1": 80, "v2": 20}, _MANY)
+def _answers_shifted(cluster: Cluster, way: Way) -> Problem | None:
+    return _shifted(cluster, way) or _answers(cluster, way, _A_FIFTH_TO_V2, _MANY)
+
+
+def _programmed(cluster: Cluster) -> Problem | None:
+    word, name = GATEWAY_API.leans_on[0]
+    routes.resource_of(cluster, routes.TcpRoute)
+    gateway = cluster.read_or_none(cluster.api.resource_named(word), name)
+    if gateway is None:
+        return Problem(f"there is no Gateway {name}", _apply(GATEWAY_API.all_v1))
+    told = programmed(gateway)
+    if told.answer:
+        return None
+    why = f"{told.reason}: {told.message}" if told.reason else "it has no status yet"
+    return Problem(why, f'kubectl.wait(cluster, "gtw/{name}", wait_for="condition=programmed")')
 
 
 def _clean(cluster: Cluster) -> Problem | None:
@@ -216,15 +280,24 @@ def _words(weights: dict[str, int]) -> str:
     return ", ".join(f"{subset} {weight}" for subset, weight in weights.items())
 
 
+def _of_way(way: Way) -> dict[str, tuple[str, Callable[[Cluster], Problem | None]]]:
+    """The checks of a route, by the words that follow `tcproute-` for the Gateway API's."""
+    return {
+        "all-v1": ("the rule sends every connection to v1", partial(_all_v1, way=way)),
+        "ingress": ("the gateway answers from outside", partial(_ingress, way=way)),
+        "answers-all-v1": (f"{_FEW} of {_FEW} fresh probes are answered by v1", partial(_answers_all_v1, way=way)),
+        "shifted": ("the rule sends 80% to v1 and 20% to v2", partial(_shifted, way=way)),
+        "answers-shifted": (f"the answers to {_MANY} fresh probes fit 80% and 20%", partial(_answers_shifted, way=way)),
+    }
+
+
 CHECKS: dict[str, tuple[str, Callable[[Cluster], Problem | None]]] = {
     "namespace": ("the namespace is there, and new pods in it get a sidecar", _namespace),
     "deployed": ("both versions of tcp-echo are deployed and available", _deployed),
     "sidecars": ("every pod of tcp-echo has its sidecar", _sidecars),
     "client": ("the client pod is available", _client),
-    "all-v1": ("the rule sends every connection to v1", _all_v1),
-    "ingress": ("the gateway answers from outside", _ingress),
-    "answers-all-v1": (f"{_FEW} of {_FEW} fresh probes are answered by v1", _answers_all_v1),
-    "shifted": ("the rule sends 80% to v1 and 20% to v2", _shifted),
-    "answers-shifted": (f"the answers to {_MANY} fresh probes fit 80% and 20%", _answers_shifted),
+    **_of_way(CLASSIC),
+    "programmed": ("the Gateway is programmed and has an address", _programmed),
+    **{f"tcproute-{name}": check for name, check in _of_way(GATEWAY_API).items()},
     "cleaned-up": ("nothing of the lesson is left", _clean),
 }

@@ -34,7 +34,7 @@ def bars(frame: pd.DataFrame, weights: Mapping[str, int]) -> Picture:
 
     Args:
         frame: probes, from `netcat.probe`.
-        weights: set weights by subset, from `istio.weights`.
+        weights: set weights by subset or backend, from `istio.weights`.
     """
     figure = paper.sheet(_bars_height(frame, weights), alt_text(frame, weights))
     _draw_bars(figure.subplots(), frame, weights)

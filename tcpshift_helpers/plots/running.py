@@ -33,7 +33,7 @@ def running_share(frame: pd.DataFrame, weights: Mapping[str, int]) -> Picture:
 
     Args:
         frame: probes, from `netcat.probe`.
-        weights: set weights by subset, from `istio.weights`.
+        weights: set weights by subset or backend, from `istio.weights`.
     """
     counted = judged.counts(frame)
     final = judged.shares(counted, weights)

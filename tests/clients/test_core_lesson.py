@@ -12,7 +12,7 @@ import yaml
 from scipy import stats
 
 from tcpshift_helpers import conditions, istio, netcat
-from tcpshift_helpers.in_force import is_reconciled
+from tcpshift_helpers.routes.virtual_service import reconciled
 
 from .clients import Kr8sAsync, Kr8sSync, LightkubeAsync, LightkubeSync, OfficialDynamic, OfficialTyped
 
@@ -36,7 +36,7 @@ def manifest(name: str) -> list[dict[str, Any]]:
 
 
 def in_force(virtual_service: dict[str, Any]) -> bool:
-    answer = is_reconciled(virtual_service)
+    answer = reconciled(virtual_service).answer
     assert answer is not False, conditions.condition(virtual_service, "Reconciled")
     return bool(answer)
 

@@ -75,6 +75,11 @@ def cluster(api_server: Path, capsys: pytest.CaptureFixture[str], monkeypatch: p
     kubectl.create_namespace(cluster)
     capsys.readouterr()
     yield cluster
+    monkeypatch.undo()
+    services = cluster.api.resource_named("services")
+    for service in cluster.list(services):
+        # Each holds an address, of which the server has few.
+        cluster.api.request("DELETE", services.path(cluster.namespace, service["metadata"]["name"]))
     cluster.api.client.rest_client.pool_manager.clear()
 
 

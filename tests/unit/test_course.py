@@ -71,6 +71,73 @@ def test_a_lesson_begins_from_any_state(
     assert len(rules) == (3 if lesson in {"03", "04"} else 0)
 
 
+GATEWAY_RULES = ("gateway-api/tcp-echo-all-v1.yaml", "gateway-api/tcp-echo-20-v2.yaml")
+
+
+def rules_in(cluster: Cluster) -> dict[str, tuple[str, int]]:
+    """Objects of Istio and the Gateway API with their uid and generation."""
+    kinds = [f"{word}.networking.istio.io" for word in ("gateways", "virtualservices", "destinationrules")]
+    kinds += [f"{word}.gateway.networking.k8s.io" for word in ("gateways", "tcproutes")]
+    return {
+        f"{word}/{obj['metadata']['name']}": (obj["metadata"]["uid"], obj["metadata"]["generation"])
+        for word in kinds
+        for obj in cluster.list(cluster.api.resource_named(word))
+    }
+
+
+def test_a_lesson_can_begin_with_routes_of_the_gateway_api(sandbox: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(course.LESSONS, "08", "The Gateway API.")
+    monkeypatch.setitem(course._ROUTED, "08", GATEWAY_RULES[:1])
+    course.begin(sandbox, "04")
+    course.begin(sandbox, "08")
+    first = rules_in(sandbox)
+    assert set(first) == {
+        "gateways.gateway.networking.k8s.io/tcp-echo-gateway",
+        "tcproutes.gateway.networking.k8s.io/tcp-echo",
+    }
+    for check in ("programmed", "tcproute-all-v1", "tcproute-ingress", "tcproute-answers-all-v1"):
+        assert course.check(sandbox, check)
+    course.begin(sandbox, "08")
+    assert rules_in(sandbox) == first
+    # What a learner changed by other means than apply is put right.
+    backend = {"name": "tcp-echo-v2", "port": 9000, "weight": 7}
+    patch = [{"op": "add", "path": "/spec/rules/0/backendRefs/-", "value": backend}]
+    kubectl.patch(sandbox, "tcproute", "tcp-echo", patch, patch_type="json")
+    course.begin(sandbox, "08")
+    assert istio.weights(sandbox, "tcproute/tcp-echo") == {"tcp-echo-v1": 1}
+
+
+@pytest.mark.parametrize("lesson", ["02", "03"])
+def test_other_lessons_begin_without_them(sandbox: Cluster, lesson: str) -> None:
+    course.begin(sandbox, "02")
+    for manifest in GATEWAY_RULES:
+        kubectl.apply(sandbox, manifest)
+    course.begin(sandbox, lesson)
+    assert not [rule for rule in rules_in(sandbox) if "gateway.networking.k8s.io" in rule]
+    services = {one["metadata"]["name"] for one in sandbox.list(sandbox.api.resource_named("services"))}
+    assert not services & {"tcp-echo-v1", "tcp-echo-v2"}
+
+
+def test_cleaning_up_removes_the_gateway_api_too(cluster: Cluster) -> None:
+    for manifest in ("tcp-echo-all-v1.yaml", *GATEWAY_RULES):
+        kubectl.apply(cluster, manifest)
+    for _ in range(2):
+        course.clean_up(cluster)
+        assert rules_in(cluster) == {}
+        assert steps.other_objects(cluster) == []
+
+
+def test_a_cluster_that_has_tcproute_as_v1alpha2_alone(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    served = [one for one in cluster.api.resources() if (one.kind, one.version) != ("TCPRoute", "v1")]
+    monkeypatch.setattr(type(cluster.api), "resources", lambda self, *, refresh=False: served)
+    course._apply(cluster, GATEWAY_RULES[1])
+    found = cluster.read(cluster.api.resource_named("tcproutes.gateway.networking.k8s.io"), "tcp-echo")
+    assert found["apiVersion"] == "gateway.networking.k8s.io/v1alpha2"
+    assert istio.weights(cluster, "tcproute/tcp-echo") == {"tcp-echo-v1": 80, "tcp-echo-v2": 20}
+    course.clean_up(cluster)
+    assert rules_in(cluster) == {}
+
+
 @pytest.mark.parametrize("lesson", ["02", "03", "04"])
 def test_beginning_again_changes_nothing(sandbox: Cluster, lesson: str) -> None:
     def versions() -> dict[str, Any]:

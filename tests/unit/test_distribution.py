@@ -52,6 +52,21 @@ def test_says_one_of_three_words(answers: dict[str, int], weights: dict[str, int
     assert bool(verdict.do) == (word != PASS)
 
 
+@pytest.mark.parametrize(
+    ("weights", "shares"),
+    [
+        ({"v1": 80, "v2": 20}, {"one": 0.8, "two": 0.2}),
+        ({"tcp-echo-v2": 1, "tcp-echo-v1": 4}, {"one": 0.8, "two": 0.2}),
+        ({"one": 4, "v2": 1}, {"one": 0.8, "two": 0.2}),
+        ({"blue-v3": 1, "green": 1}, {"blue-v3": 0.5, "green": 0.5}),
+    ],
+)
+def test_subsets_and_backends_stand_for_their_versions_answer(
+    weights: dict[str, int], shares: dict[str, float]
+) -> None:
+    assert distribution.expected(weights) == shares
+
+
 def test_a_failed_probe_is_never_an_answer() -> None:
     verdict = distribution.verdict(Counts({"one": 160, "two": 40}, {"refused": 3}), SPLIT)
     assert verdict.word == FAIL

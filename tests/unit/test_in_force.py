@@ -11,7 +11,9 @@ import pytest
 
 from tcpshift_helpers import course, execution, in_force, istio, kubectl, netcat
 from tcpshift_helpers.errors import ConfigRejectedError, ExecError, NotFoundError, WaitTimeoutError
-from tcpshift_helpers.in_force import Split, is_reconciled, same_split, splits_in_force, wait_in_force, wanted_splits
+from tcpshift_helpers.in_force import wait_in_force
+from tcpshift_helpers.routes.splits import Destination, Split, same_split, splits_in_force
+from tcpshift_helpers.routes.virtual_service import reconciled, wanted_splits
 
 if TYPE_CHECKING:
     from tcpshift_helpers.connection import Cluster
@@ -28,6 +30,10 @@ def to(subset: str = "", weight: int | None = None, port: int | None = 9000) -> 
     if port:
         destination["port"] = {"number": port}
     return {"destination": destination, **({} if weight is None else {"weight": weight})}
+
+
+def at(subset: str, port: int = 9000) -> Destination:
+    return Destination("tcp-echo.ns", port, subset)
 
 
 def virtual_service(*tcp: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -52,36 +58,36 @@ def dump(*listeners: dict[str, Any]) -> dict[str, Any]:
     return {"configs": [{"@type": "BootstrapConfigDump"}, {"dynamic_listeners": list(listeners)}]}
 
 
-def cluster_name(subset: str, port: int = 9000) -> str:
-    return f"outbound|{port}|{subset}|{HOST}"
+def cluster_name(subset: str, port: int = 9000, host: str = HOST) -> str:
+    return f"outbound|{port}|{subset}|{host}"
 
 
 @pytest.mark.parametrize(
     ("tcp", "wanted"),
     [
-        ([on(31400, to("v1"))], {31400: {(9000, "v1"): 1.0}}),
-        ([on(31400, to("v1", 80), to("v2", 20))], {31400: {(9000, "v1"): 0.8, (9000, "v2"): 0.2}}),
+        ([on(31400, to("v1"))], {31400: {at("v1"): 1.0}}),
+        ([on(31400, to("v1", 80), to("v2", 20))], {31400: {at("v1"): 0.8, at("v2"): 0.2}}),
         # Weights are proportions, and Istio leaves a zero out.
-        ([on(31400, to("v1", 1), to("v2", 3))], {31400: {(9000, "v1"): 0.25, (9000, "v2"): 0.75}}),
-        ([on(31400, to("v1", 100), to("v2", 0))], {31400: {(9000, "v1"): 1.0}}),
-        ([on(31400, to("v1", 30), to("v1", 70))], {31400: {(9000, "v1"): 1.0}}),
-        ([on(31400, to("v1", port=None))], {31400: {(0, "v1"): 1.0}}),
-        ([on(31400, to())], {31400: {(9000, ""): 1.0}}),
-        ([{"route": [to("v1")]}], {0: {(9000, "v1"): 1.0}}),
-        ([on(None, to("v1"))], {0: {(9000, "v1"): 1.0}}),
+        ([on(31400, to("v1", 1), to("v2", 3))], {31400: {at("v1"): 0.25, at("v2"): 0.75}}),
+        ([on(31400, to("v1", 100), to("v2", 0))], {31400: {at("v1"): 1.0}}),
+        ([on(31400, to("v1", 30), to("v1", 70))], {31400: {at("v1"): 1.0}}),
+        ([on(31400, to("v1", port=None))], {31400: {at("v1", 0): 1.0}}),
+        ([on(31400, to())], {31400: {at(""): 1.0}}),
+        ([{"route": [to("v1")]}], {0: {at("v1"): 1.0}}),
+        ([on(None, to("v1"))], {0: {at("v1"): 1.0}}),
         (
             [{"match": [{"port": 31400}, {"port": 31401}], "route": [to("v1")]}],
-            {31400: {(9000, "v1"): 1.0}, 31401: {(9000, "v1"): 1.0}},
+            {31400: {at("v1"): 1.0}, 31401: {at("v1"): 1.0}},
         ),
         ([], {}),
     ],
 )
 def test_what_a_virtual_service_wants(tcp: list[dict[str, Any]], wanted: dict[int, Split]) -> None:
-    assert wanted_splits(virtual_service(*tcp)) == wanted
+    assert wanted_splits(virtual_service(*tcp), "ns") == wanted
 
 
 def test_a_virtual_service_for_http_wants_no_tcp_route() -> None:
-    assert wanted_splits({"spec": {"http": [{"route": [to("v1")]}]}}) == {}
+    assert wanted_splits({"spec": {"http": [{"route": [to("v1")]}]}}, "ns") == {}
 
 
 def test_what_envoy_has() -> None:
@@ -96,8 +102,8 @@ def test_what_envoy_has() -> None:
         )
     )
     assert seen == {
-        31400: {(9000, "v1"): 0.8, (9000, "v2"): 0.2},
-        31401: {(9000, "v1"): 1.0},
+        31400: {at("v1"): 0.8, at("v2"): 0.2},
+        31401: {at("v1"): 1.0},
         31402: {},
     }
     assert splits_in_force({}) == {}
@@ -106,17 +112,17 @@ def test_what_envoy_has() -> None:
 @pytest.mark.parametrize(
     ("wanted", "seen", "same"),
     [
-        ({(9000, "v1"): 1.0}, {(9000, "v1"): 1.0}, True),
-        ({(9000, "v1"): 0.8, (9000, "v2"): 0.2}, {(9000, "v2"): 0.2, (9000, "v1"): 0.8}, True),
-        ({(9000, "v1"): 1 / 3, (9000, "v2"): 2 / 3}, {(9000, "v1"): 0.33333333, (9000, "v2"): 0.66666667}, True),
-        ({(9000, "v1"): 0.8, (9000, "v2"): 0.2}, {(9000, "v1"): 0.79, (9000, "v2"): 0.21}, False),
-        ({(9000, "v1"): 1.0}, {(9000, "v2"): 1.0}, False),
-        ({(9000, "v1"): 1.0}, {(9000, "v1"): 0.8, (9000, "v2"): 0.2}, False),
-        ({(9000, "v1"): 1.0}, {(9001, "v1"): 1.0}, False),
-        ({(9000, "v1"): 1.0}, {}, False),
+        ({at("v1"): 1.0}, {at("v1"): 1.0}, True),
+        ({at("v1"): 0.8, at("v2"): 0.2}, {at("v2"): 0.2, at("v1"): 0.8}, True),
+        ({at("v1"): 1 / 3, at("v2"): 2 / 3}, {at("v1"): 0.33333333, at("v2"): 0.66666667}, True),
+        ({at("v1"): 0.8, at("v2"): 0.2}, {at("v1"): 0.79, at("v2"): 0.21}, False),
+        ({at("v1"): 1.0}, {at("v2"): 1.0}, False),
+        ({at("v1"): 1.0}, {at("v1"): 0.8, at("v2"): 0.2}, False),
+        ({at("v1"): 1.0}, {at("v1", 9001): 1.0}, False),
+        ({at("v1"): 1.0}, {}, False),
         # A route without a port goes where Istio sends it: to the service's only port.
-        ({(0, "v1"): 1.0}, {(9001, "v1"): 1.0}, True),
-        ({(0, "v1"): 1.0}, {(9001, "v2"): 1.0}, False),
+        ({at("v1", 0): 1.0}, {at("v1", 9001): 1.0}, True),
+        ({at("v1", 0): 1.0}, {at("v2", 9001): 1.0}, False),
     ],
 )
 def test_the_same_split(wanted: Split, seen: Split, same: bool) -> None:
@@ -129,16 +135,16 @@ def test_the_same_split(wanted: Split, seen: Split, same: bool) -> None:
 )
 def test_a_status_tells_about_its_own_generation_alone(status: str, observed: int, answer: bool | None) -> None:
     condition = {"type": "Reconciled", "status": status, "observedGeneration": observed}
-    assert is_reconciled({"metadata": {"generation": 2}, "status": {"conditions": [condition]}}) is answer
+    assert reconciled({"metadata": {"generation": 2}, "status": {"conditions": [condition]}}).answer is answer
     # Istio writes int64 as a string where it marshals with protobuf's JSON.
     as_text = {**condition, "observedGeneration": str(observed)}
-    assert is_reconciled({"metadata": {"generation": 2}, "status": {"conditions": [as_text]}}) is answer
-    assert is_reconciled({"metadata": {"generation": 2}}) is None
+    assert reconciled({"metadata": {"generation": 2}, "status": {"conditions": [as_text]}}).answer is answer
+    assert reconciled({"metadata": {"generation": 2}}).answer is None
 
 
 def test_the_first_route_for_a_port_decides_as_in_istio() -> None:
     shadowed = virtual_service(on(31400, to("v1")), on(31400, to("v2")), on(None, to("v1")), on(31401, to("v2")))
-    assert wanted_splits(shadowed) == {31400: {(9000, "v1"): 1.0}, 0: {(9000, "v1"): 1.0}}
+    assert wanted_splits(shadowed, "ns") == {31400: {at("v1"): 1.0}, 0: {at("v1"): 1.0}}
 
 
 def set_status(
@@ -262,7 +268,8 @@ def test_what_envoy_refuses_is_told_and_what_was_in_force_stays(sandbox: Cluster
 class Gateways:
     """Gateway pods that answer `pilot-agent request GET config_dump` with one given answer after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, namespace: str) -> None:
+        self._host = f"tcp-echo.{namespace}.svc.cluster.local"
         self.answers: list[execution.Finished | ExecError] = []
         self.asked: list[tuple[str, tuple[str, ...], str, str | None]] = []
 
@@ -277,7 +284,7 @@ class Gateways:
         return answer
 
     def answer(self, *shares: tuple[str, int]) -> None:
-        weighted = [{"name": cluster_name(subset), "weight": weight} for subset, weight in shares]
+        weighted = [{"name": cluster_name(subset, host=self._host), "weight": weight} for subset, weight in shares]
         text = json.dumps(dump(listener(31400, tcp_proxy(weighted_clusters={"clusters": weighted}))))
         self.answers.append(execution.Finished(0, text, ""))
 
@@ -285,7 +292,7 @@ class Gateways:
 @pytest.fixture
 def elsewhere(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> tuple[Cluster, Gateways]:
     """A cluster whose Istio writes no status, with a gateway pod in it, and the route 80/20."""
-    gateways = Gateways()
+    gateways = Gateways(cluster.namespace)
     monkeypatch.setattr(execution, "run", gateways.run)
     monkeypatch.setattr(in_force, "BLIND_WAIT_SECONDS", 0.0)
     monkeypatch.setattr(in_force, "_POLL_SECONDS", 0.0)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tcpshift_helpers import istio, kubectl
+from tcpshift_helpers import ingress, istio, kubectl
 from tcpshift_helpers.errors import NotFoundError, ProfileError, UsageError
+from tcpshift_helpers.routes import virtual_service
 
 if TYPE_CHECKING:
     from tcpshift_helpers.connection import Cluster
@@ -50,7 +51,7 @@ def spec_of(cluster: Cluster) -> Any:
     ],
 )
 def test_weights_are_those_of_the_route(route: list[dict[str, Any]], weights: dict[str, int]) -> None:
-    assert istio.weights_of({"metadata": {"name": "x"}, "spec": {"tcp": [{"route": route}]}}) == weights
+    assert virtual_service.weights_of({"metadata": {"name": "x"}, "spec": {"tcp": [{"route": route}]}}) == weights
 
 
 def test_weights_that_cannot_be_told(cluster: Cluster) -> None:
@@ -201,10 +202,10 @@ def test_without_a_load_balancer_it_is_a_nodes_address_and_the_node_port(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch, nodes: list[dict[str, Any]], host: str
 ) -> None:
     gateway(cluster, [HTTP, TCP], "NodePort")
-    port = istio.tcp_port(cluster.read(cluster.api.resource_named("services"), "istio-ingressgateway"))["nodePort"]
+    port = ingress.tcp_port(cluster.read(cluster.api.resource_named("services"), "istio-ingressgateway"))["nodePort"]
     answers = {"pods": [pod_on("b")], "nodes": nodes}
     monkeypatch.setattr(type(cluster), "list", lambda _, resource, *args, **more: answers[resource.plural])
-    found, commands = istio.find_ingress(cluster, namespace=cluster.namespace)
+    found, commands = ingress.find(cluster, namespace=cluster.namespace)
     assert found == (host, port)
     assert commands[0] == ("kubectl get nodes -o wide", host)
     assert commands[1][0].endswith("""jsonpath='{.spec.ports[?(@.name=="tcp")].nodePort}'""")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tcpshift_helpers import course, istio, kubectl, steps
+from tcpshift_helpers import course, ingress, istio, kubectl, steps
 from tcpshift_helpers.errors import ProfileError, UsageError
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Captured = pytest.CaptureFixture[str]
 SERVICES, CLIENT = "tcp-echo-services.yaml", "curl.yaml"
 ALL_V1, SHIFTED = "tcp-echo-all-v1.yaml", "tcp-echo-20-v2.yaml"
+GATEWAY_ALL_V1, GATEWAY_SHIFTED = f"gateway-api/{ALL_V1}", f"gateway-api/{SHIFTED}"
 
 
 def problem(cluster: Cluster, name: str) -> tuple[str, str] | None:
@@ -128,6 +129,76 @@ def test_the_rules_are_looked_for_one_after_the_other(cluster: Cluster) -> None:
     assert problem(cluster, "shifted") == ("there is no VirtualService tcp-echo", apply(SHIFTED))
 
 
+def test_what_a_tcproute_leans_on_is_looked_for_first(cluster: Cluster) -> None:
+    checks = ("tcproute-all-v1", "tcproute-shifted", "tcproute-answers-all-v1", "tcproute-answers-shifted")
+    for kind, word, name in (
+        ("Gateway", "gtw", "tcp-echo-gateway"),
+        ("Service", "service", "tcp-echo-v1"),
+        ("Service", "service", "tcp-echo-v2"),
+    ):
+        kubectl.apply(cluster, GATEWAY_ALL_V1)
+        kubectl.delete(cluster, word, name)
+        for check in checks:
+            assert problem(cluster, check) == (f"there is no {kind} {name}", apply(GATEWAY_ALL_V1))
+    kubectl.apply(cluster, GATEWAY_ALL_V1)
+    kubectl.delete(cluster, "tcproute", "tcp-echo")
+    assert problem(cluster, "tcproute-all-v1") == ("there is no TCPRoute tcp-echo", apply(GATEWAY_ALL_V1))
+    assert problem(cluster, "tcproute-shifted") == ("there is no TCPRoute tcp-echo", apply(GATEWAY_SHIFTED))
+
+
+def test_weights_by_backend_are_those_of_the_versions(cluster: Cluster) -> None:
+    kubectl.apply(cluster, GATEWAY_ALL_V1)
+    assert problem(cluster, "tcproute-all-v1") is None
+    because = "TCPRoute tcp-echo has the weights tcp-echo-v1 1, not v1 80, v2 20"
+    assert problem(cluster, "tcproute-shifted") == (because, apply(GATEWAY_SHIFTED))
+    istio.set_weights(cluster, "tcproute/tcp-echo", {"tcp-echo-v2": 1, "tcp-echo-v1": 4})
+    assert problem(cluster, "tcproute-shifted") is None
+    because = "TCPRoute tcp-echo has the weights tcp-echo-v2 1, tcp-echo-v1 4, not v1 100"
+    assert problem(cluster, "tcproute-all-v1") == (because, apply(GATEWAY_ALL_V1))
+    path = "/spec/rules/0/backendRefs"
+    for operation in ({"op": "remove", "path": f"{path}/0"}, {"op": "replace", "path": f"{path}/0/weight", "value": 0}):
+        kubectl.patch(cluster, "tcproute", "tcp-echo", [operation], patch_type="json")
+    because = "TCPRoute tcp-echo has the weights tcp-echo-v1 0, not v1 100"
+    assert problem(cluster, "tcproute-all-v1") == (because, apply(GATEWAY_ALL_V1))
+
+
+def test_a_tcproute_that_was_refused_is_not_done(cluster: Cluster) -> None:
+    kubectl.apply(cluster, GATEWAY_ALL_V1)
+    since = "2026-11-26T00:00:00Z"
+    told = {"reason": "BackendNotFound", "message": "backend not found", "lastTransitionTime": since}
+    condition = {"type": "ResolvedRefs", "status": "False", "observedGeneration": 1, **told}
+    parent = {"name": "tcp-echo-gateway", "sectionName": "tcp-31400"}
+    entry = {"parentRef": parent, "controllerName": "istio.io/gateway-controller", "conditions": [condition]}
+    resource = cluster.api.resource_named("tcproutes.gateway.networking.k8s.io")
+    cluster.patch(resource, "tcp-echo", {"status": {"parents": [entry]}}, subresource="status")
+    because = "the gateway refused it: backend not found"
+    assert problem(cluster, "tcproute-all-v1") == (because, f"correct the manifest, then {apply(GATEWAY_ALL_V1)}")
+
+
+def test_a_gateway_is_done_when_it_is_programmed(cluster: Cluster) -> None:
+    assert problem(cluster, "programmed") == ("there is no Gateway tcp-echo-gateway", apply(GATEWAY_ALL_V1))
+    kubectl.apply(cluster, GATEWAY_ALL_V1)
+    wait = 'kubectl.wait(cluster, "gtw/tcp-echo-gateway", wait_for="condition=programmed")'
+    assert problem(cluster, "programmed") == ("Pending: Waiting for controller", wait)
+    resource = cluster.api.resource_named("gateways.gateway.networking.k8s.io")
+    for status, expected in (("False", ("AddressNotAssigned: pending", wait)), ("True", None)):
+        told = {"reason": "AddressNotAssigned", "message": "pending", "lastTransitionTime": "2026-11-26T00:00:00Z"}
+        condition = {"type": "Programmed", "status": status, "observedGeneration": 1, **told}
+        body = {"status": {"conditions": [condition]}}
+        cluster.patch(resource, "tcp-echo-gateway", body, subresource="status")
+        assert problem(cluster, "programmed") == expected
+
+
+def test_cleaned_up_looks_for_the_gateway_api_too(cluster: Cluster) -> None:
+    kubectl.apply(cluster, GATEWAY_ALL_V1)
+    for version in ("v1", "v2"):
+        kubectl.delete(cluster, "service", f"tcp-echo-{version}")
+    because = (
+        "gateway.gateway.networking.k8s.io/tcp-echo-gateway, tcproute.gateway.networking.k8s.io/tcp-echo still there"
+    )
+    assert problem(cluster, "cleaned-up") == (because, "course.clean_up(cluster)")
+
+
 def test_weights_are_compared_as_proportions(cluster: Cluster) -> None:
     kubectl.apply(cluster, ALL_V1)
     assert problem(cluster, "all-v1") is None
@@ -149,7 +220,7 @@ def test_a_destination_of_weight_zero_is_none(cluster: Cluster) -> None:
 
 def test_a_rule_that_the_gateway_refused_is_not_done(cluster: Cluster) -> None:
     kubectl.apply(cluster, ALL_V1)
-    condition = {"type": "Reconciled", "status": "False", "message": "Envoy said no"}
+    condition = {"type": "Reconciled", "status": "False", "observedGeneration": 1, "message": "Envoy said no"}
     resource = cluster.api.resource_named("virtualservices.networking.istio.io")
     cluster.patch(resource, "tcp-echo", {"status": {"conditions": [condition]}}, subresource="status")
     because = "the gateway refused it: Envoy said no"
@@ -199,7 +270,7 @@ def test_an_error_on_the_way_is_an_outcome_and_not_a_traceback(
     def broken(*_: object) -> None:
         raise ProfileError("no gateway")
 
-    monkeypatch.setattr(istio, "find_ingress", broken)
+    monkeypatch.setattr(ingress, "find", broken)
     assert not course.check(cluster, "ingress")
     assert capsys.readouterr().out.splitlines()[1:] == ["  because no gateway", "  do: course.preflight(cluster)"]
 

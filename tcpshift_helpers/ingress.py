@@ -1,0 +1,234 @@
+"""Where a route's gateway takes TCP connections: host and port, and the commands that find them.
+
+For a VirtualService that is Istio's ingress gateway and its port named `tcp`, as in Istio's task; for a TCPRoute the
+Gateway it names, once that is programmed, and the port of the listener.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tcpshift_helpers import conditions, routes
+from tcpshift_helpers.errors import ProfileError, UsageError, WaitTimeoutError
+from tcpshift_helpers.routes import TcpRoute
+from tcpshift_helpers.routes.tcp_route import programmed
+from tcpshift_helpers.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tcpshift_helpers.api import Object
+    from tcpshift_helpers.connection import Cluster
+
+SYSTEM_NAMESPACE = "istio-system"
+INGRESS_SERVICE = "istio-ingressgateway"
+TCP_PORT_NAME = "tcp"
+TCP_PORT = 31400
+_BY_HAND = "set INGRESS_HOST and TCP_INGRESS_PORT"
+_LOAD_BALANCER = "On kind or minikube start a load balancer (cloud-provider-kind, minikube tunnel)"
+_SERVICE_TYPE = "networking.istio.io/service-type"
+
+# A command, and what it answered.
+Step = tuple[str, str]
+
+
+class Ingress(NamedTuple):
+    """Where the gateway takes TCP connections. A notebook shows nothing for it, because it was printed."""
+
+    host: str
+    port: int
+
+    def _ipython_display_(self) -> None:
+        """Nothing: see the class."""
+
+
+def find(
+    cluster: Cluster,
+    route: str = "tcp-echo",
+    *,
+    namespace: str = SYSTEM_NAMESPACE,
+    service: str = INGRESS_SERVICE,
+    timeout_seconds: float = 0.0,
+) -> tuple[Ingress, list[Step]]:
+    """The address, and each command with its answer; nothing is printed.
+
+    `INGRESS_HOST` and `TCP_INGRESS_PORT` in the environment win over what the cluster says.
+
+    Args:
+        cluster: where.
+        route: a VirtualService's name, or `tcproute/NAME`.
+        namespace: of the ingress gateway's Service, for a VirtualService.
+        service: its name.
+        timeout_seconds: how long to wait for a Gateway of the Gateway API to be programmed.
+
+    Raises:
+        ProfileError: there is no such service, Gateway, port or address; the message says how to get it.
+        NotFoundError: no such TCPRoute.
+    """
+    host, port = os.environ.get("INGRESS_HOST"), os.environ.get("TCP_INGRESS_PORT")
+    if host and port:
+        return Ingress(host, _port_number(port)), [("echo $INGRESS_HOST $TCP_INGRESS_PORT", f"{host} {port}")]
+    if routes.kind_of(route)[0] is TcpRoute:
+        found, steps = _of_tcp_route(cluster, route, timeout_seconds)
+    else:
+        found, steps = _of_service(cluster, namespace, service)
+    chosen = Ingress(host or found.host, _port_number(port or found.port))
+    # The last two answers are the host's and the port's.
+    *before, (asked_host, _), (asked_port, _) = steps
+    return chosen, [*before, (asked_host, chosen.host), (asked_port, str(chosen.port))]
+
+
+def _of_service(cluster: Cluster, namespace: str, name: str) -> tuple[Ingress, list[Step]]:
+    """Of the ingress gateway's Service. Without a LoadBalancer's address it is the node port at a node's address."""
+    service = cluster.read_or_none(cluster.api.resource_named("services"), name, namespace)
+    if service is None:
+        raise ProfileError(
+            f"There is no Service {namespace}/{name}: this Istio was installed without an ingress gateway (profile minimal or ambient).\n"
+            "Add one, for instance with: istioctl install --set profile=demo"
+        )
+    entry = tcp_port(service)
+    path = f'{{.spec.ports[?(@.name=="{TCP_PORT_NAME}")].'
+    address = (service.get("status", {}).get("loadBalancer", {}).get("ingress") or [{}])[0]
+    if address:
+        key = "ip" if address.get("ip") else "hostname"
+        found = Ingress(address[key], entry["port"])
+        return found, [
+            _query(namespace, f"service {name}", f"{{.status.loadBalancer.ingress[0].{key}}}", found.host),
+            _query(namespace, f"service {name}", path + "port}", found.port),
+        ]
+    if not entry.get("nodePort"):
+        raise ProfileError(
+            f"Service {namespace}/{name} has no address yet (EXTERNAL-IP <pending>) and no node port.\n"
+            f"{_LOAD_BALANCER}, or {_BY_HAND}. "
+            "Others met this: istio/istio#27283, istio/istio#40324."
+        )
+    return _node_port(cluster, service, entry, path)
+
+
+def _of_tcp_route(cluster: Cluster, word: str, timeout_seconds: float) -> tuple[Ingress, list[Step]]:
+    """Of the Gateway that a TCPRoute names first; a node port where its address is one within the cluster alone."""
+    route = routes.named(cluster, word)
+    assert isinstance(route, TcpRoute)  # noqa: S101 - kind_of said so
+    attached = route.attached()
+    if not attached:
+        gateways = ", ".join(gateway["metadata"]["name"] for gateway in route.gateways())
+        raise ProfileError(
+            f"Gateway {gateways} has no TCP listener of the section or port that TCPRoute {route.name} names in spec.parentRefs. "
+            "Correct the name there, or add the listener."
+        )
+    gateway, listener = attached[0]
+    gateway, waited = _programmed(cluster, gateway, timeout_seconds)
+    namespace, name = gateway["metadata"]["namespace"], gateway["metadata"]["name"]
+    address = str(gateway["status"]["addresses"][0]["value"])
+    if ".svc." in address:
+        service_name, _, rest = address.partition(".")
+        service = cluster.read(cluster.api.resource_named("services"), service_name, rest.partition(".")[0])
+        entry: Mapping[str, Any] = next(
+            (one for one in service["spec"]["ports"] if one["port"] == listener["port"]), {}
+        )
+        if not entry.get("nodePort"):
+            raise ProfileError(
+                f"Gateway {name} has an address within the cluster alone: {address}.\n"
+                f"Reach it from here with kubectl -n {namespace} port-forward service/{service_name} {listener['port']}, and {_BY_HAND}."
+            )
+        found, steps = _node_port(cluster, service, entry, f"{{.spec.ports[?(@.port=={listener['port']})].")
+        return found, [waited, *steps]
+    found = Ingress(address, int(listener["port"]))
+    path = f'{{.spec.listeners[?(@.name=="{listener["name"]}")].port}}'
+    return found, [
+        waited,
+        _query(namespace, f"gtw {name}", "{.status.addresses[0].value}", found.host),
+        _query(namespace, f"gtw {name}", path, found.port),
+    ]
+
+
+def _programmed(cluster: Cluster, gateway: Object, timeout_seconds: float) -> tuple[Object, Step]:
+    """The Gateway when it is programmed and has an address, and the command that waits for it."""
+    resource = cluster.api.resource_for_kind(gateway["apiVersion"], gateway["kind"])
+    namespace, name = gateway["metadata"]["namespace"], gateway["metadata"]["name"]
+    wanted, deadline = conditions.Wanted("condition=programmed"), time.monotonic() + timeout_seconds
+    try:
+        seen = wait_until(cluster, resource, name, wanted, namespace=namespace, deadline=deadline) or {}
+    except WaitTimeoutError as error:
+        raise ProfileError(_why_not_programmed(cluster.read(resource, name, namespace))) from error
+    command = f"kubectl -n {namespace} wait --for=condition=programmed gtw {name} --timeout={timeout_seconds:g}s"
+    return seen, (command, f"{resource.word}/{name} condition met")
+
+
+def _why_not_programmed(gateway: Object) -> str:
+    namespace, name = gateway["metadata"]["namespace"], gateway["metadata"]["name"]
+    told = programmed(gateway)
+    if told.reason in {"", "Pending", "Programmed"}:
+        return (
+            f"No controller has looked at Gateway {name} of class {gateway['spec']['gatewayClassName']} as it is now.\n"
+            "Is istiod running, and is there such a class? kubectl get gatewayclass"
+        )
+    return (
+        f"Gateway {name} is not programmed ({told.reason}): {told.message}\n"
+        f"Its pod may need another moment: kubectl -n {namespace} get pods. If its address stays pending: {_LOAD_BALANCER}; "
+        f"or use a node port (kubectl -n {namespace} annotate gtw {name} {_SERVICE_TYPE}=NodePort); or {_BY_HAND}."
+    )
+
+
+def tcp_port(gateway: Object) -> dict[str, Any]:
+    """The port named `tcp` of a gateway's Service.
+
+    Raises:
+        ProfileError: there is none, with the way to add it.
+    """
+    ports = gateway["spec"].get("ports") or []
+    for entry in ports:
+        if entry.get("name") == TCP_PORT_NAME:
+            return dict(entry)
+    namespace, name = gateway["metadata"]["namespace"], gateway["metadata"]["name"]
+    there = ", ".join(f"{entry.get('name', '-')} {entry['port']}" for entry in ports)
+    patch = [
+        {
+            "op": "add",
+            "path": "/spec/ports/-",
+            "value": {"name": TCP_PORT_NAME, "port": TCP_PORT, "targetPort": TCP_PORT, "protocol": "TCP"},
+        }
+    ]
+    raise ProfileError(
+        f'Service {namespace}/{name} has no port named "{TCP_PORT_NAME}"; it has {there or "none"}. '
+        f"Only Istio's demo profile exposes {TCP_PORT}.\n"
+        f"Add it with: kubectl -n {namespace} patch service {name} --type=json -p '{json.dumps(patch)}'\n"
+        "Others met this: istio/istio.io#7270, istio/istio#19995, istio/istio#21471."
+    )
+
+
+def _node_port(cluster: Cluster, service: Object, entry: Mapping[str, Any], path: str) -> tuple[Ingress, list[Step]]:
+    namespace, name = service["metadata"]["namespace"], service["metadata"]["name"]
+    found = Ingress(_node_address(cluster, service), int(entry["nodePort"]))
+    return found, [
+        ("kubectl get nodes -o wide", found.host),
+        _query(namespace, f"service {name}", path + "nodePort}", found.port),
+    ]
+
+
+def _node_address(cluster: Cluster, service: Object) -> str:
+    selector = ",".join(f"{key}={value}" for key, value in (service["spec"].get("selector") or {}).items())
+    pods = cluster.list(cluster.api.resource_named("pods"), service["metadata"]["namespace"], selector=selector)
+    hosting = {pod["spec"].get("nodeName") for pod in pods}
+    nodes = cluster.list(cluster.api.resource_named("nodes"))
+    nodes.sort(key=lambda node: (node["metadata"]["name"] not in hosting, node["metadata"]["name"]))
+    for kind in ("ExternalIP", "InternalIP", "Hostname"):
+        for node in nodes:
+            for entry in node.get("status", {}).get("addresses") or []:
+                if entry["type"] == kind:
+                    return str(entry["address"])
+    raise ProfileError("No node of this cluster has an address. Set INGRESS_HOST to one that reaches the gateway.")
+
+
+def _port_number(text: object) -> int:
+    try:
+        return int(str(text))
+    except ValueError:
+        raise UsageError(f"TCP_INGRESS_PORT={text!r} is no port number.") from None
+
+
+def _query(namespace: str, what: str, path: str, answer: object) -> Step:
+    return f"kubectl -n {namespace} get {what} -o jsonpath='{path}'", str(answer)
