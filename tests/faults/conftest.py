@@ -42,7 +42,7 @@ class CommandLine:
         return process.returncode, out, err
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def until() -> Callable[..., None]:
     return _until
 
