@@ -1,6 +1,6 @@
 """The environment, command and arguments of a container, from its spec and the objects it refers to.
 
-Not done: `resourceFieldRef` of limits and the `<SERVICE>_SERVICE_HOST` variables of other Services.
+Not done: `resourceFieldRef` of limits.
 
 Source: kubernetes 1.34 pkg/kubelet/kubelet_pods.go (makeEnvironmentVariables), third_party/forked/golang/expansion.
 """
@@ -50,8 +50,16 @@ def from_host() -> dict[str, str]:
     return {name: os.environ[name] for name in _FROM_HOST if name in os.environ}
 
 
-async def of_container(client: Client, pod: Mapping[str, Any], container: Mapping[str, Any]) -> dict[str, str]:
-    """The variables that the container's `envFrom` and `env` ask for.
+async def of_container(
+    client: Client, pod: Mapping[str, Any], container: Mapping[str, Any], links: Mapping[str, str]
+) -> dict[str, str]:
+    """The variables that the container's `envFrom` and `env` ask for, and those of Services that they do not replace.
+
+    Args:
+        client: reads the objects that are referred to.
+        pod: with its addresses.
+        container: of the pod.
+        links: variables of Services, see `service_links`.
 
     Raises:
         ConfigError: a ConfigMap, a Secret or a key in one is missing.
@@ -67,10 +75,10 @@ async def of_container(client: Client, pod: Mapping[str, Any], container: Mappin
         if "valueFrom" in entry:
             value = await _value_from(client, pod, entry["valueFrom"])
         else:
-            value = expand(entry.get("value") or "", variables)
+            value = expand(entry.get("value") or "", {**links, **variables})
         if value is not None:
             variables[entry["name"]] = value
-    return variables
+    return {**links, **variables}
 
 
 async def _value_from(client: Client, pod: Mapping[str, Any], source: Mapping[str, Any]) -> str | None:

@@ -16,13 +16,13 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from tcpshift_helpers.sandbox.client import NODES, PODS, ApiError, key_of
+from tcpshift_helpers.sandbox.client import NODES, PODS, SERVICES, ApiError, key_of
 from tcpshift_helpers.sandbox.controllers.ownership import is_being_deleted
 from tcpshift_helpers.sandbox.controllers.pod_conditions import condition, is_finished, phase
 from tcpshift_helpers.sandbox.controllers.selectors import matches_map
 from tcpshift_helpers.sandbox.controllers.timestamps import now
 from tcpshift_helpers.sandbox.controllers.workqueue import WorkQueue
-from tcpshift_helpers.sandbox.node import node_object, processes, programs
+from tcpshift_helpers.sandbox.node import node_object, processes, programs, service_links
 from tcpshift_helpers.sandbox.node.addresses import PodAddresses
 from tcpshift_helpers.sandbox.node.pod_worker import PodWorker
 
@@ -57,6 +57,7 @@ class Kubelet:
         self.events = context.recorder.source("kubelet", node_object.NAME)
         self._context = context
         self._pods = context.informer(PODS)
+        self._services = context.informer(SERVICES)
         self._scheduler_events = context.recorder.source(_DEFAULT_SCHEDULER)
         self._workers: dict[str, PodWorker] = {}
         self._discards: set[asyncio.Task[None]] = set()
@@ -210,6 +211,12 @@ class Kubelet:
     async def write_status(self, pod: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
         """Write a pod's status."""
         return await self._context.write_status(PODS, pod, status)
+
+    def service_links(self, pod: dict[str, Any]) -> dict[str, str]:
+        """The variables by which the pod's containers find the Services that there are now."""
+        enabled = bool(pod["spec"].get("enableServiceLinks", True))
+        services = self._services.objects.values()
+        return service_links.variables(services, pod["metadata"]["namespace"], enabled=enabled)
 
     def environment_of_istiod(self) -> dict[str, str]:
         """What istiod alone is told: where the state directory is, and how to import this package."""

@@ -124,7 +124,8 @@ class PodWorker:
         }
         if image is not None and image.kind == images.ISTIOD:
             fixed |= self._kubelet.environment_of_istiod()
-        return fixed | await environment.of_container(self._kubelet.client, pod, container)
+        links = self._kubelet.service_links(pod)
+        return fixed | await environment.of_container(self._kubelet.client, pod, container, links)
 
     def event(self, event_type: str, reason: str, message: str, container: Container | None = None) -> None:
         """Tell people something about the pod or one of its containers."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
-from tcpshift_helpers.sandbox.client import PODS, Client
+from tcpshift_helpers.sandbox.client import PODS, SERVICES, Client
 from tcpshift_helpers.sandbox.controllers.context import Context
 from tcpshift_helpers.sandbox.controllers.events import EventRecorder
 from tcpshift_helpers.sandbox.network import load_subnet
@@ -36,9 +36,10 @@ class Node:
         self.recorder = EventRecorder(self.client)
         context = Context(self.client, self.recorder)
         self.kubelet = Kubelet(context, self.home, load_subnet(self.home))
-        self.pods = context.informer(PODS).objects
+        self.pods, self.services = context.informer(PODS).objects, context.informer(SERVICES).objects
         self._tasks = [asyncio.create_task(work.run()) for work in (self.recorder, *context.informers.values())]
-        await asyncio.wait_for(context.informer(PODS).synced.wait(), 10)
+        async with asyncio.timeout(10):
+            await asyncio.gather(*(informer.synced.wait() for informer in context.informers.values()))
         await self.kubelet.register()
         await self.kubelet.begin()
         self.server = KubeletServer(self.kubelet, self.home, load_subnet(self.home).api_server)

@@ -61,14 +61,20 @@ async def test_config_maps_and_secrets(api: Client) -> None:
             {"name": "ABSENT", "valueFrom": {"secretKeyRef": {"name": "none", "key": "x", "optional": True}}},
             {"name": "ALL", "value": "$(K) $(password)"},
             {"name": "EMPTY"},
+            {"name": "THERE", "value": "$(S_SERVICE_HOST):$(S_SERVICE_PORT)"},
+            {"name": "S_PORT", "value": "mine"},
         ],
     }
-    assert await of_container(api, POD, container) == {
+    links = {"S_SERVICE_HOST": "127.1.1.200", "S_SERVICE_PORT": "9000", "S_PORT": "tcp://127.1.1.200:9000"}
+    assert await of_container(api, POD, container, links) == {
+        **links,
         "P_k": "v",
         "password": "hush",
         "K": "v",
         "ALL": "v hush",
         "EMPTY": "",
+        "THERE": "127.1.1.200:9000",
+        "S_PORT": "mine",
     }
 
 
@@ -84,5 +90,5 @@ async def test_what_is_missing_is_named(api: Client, source: dict[str, Any], wor
     config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m", "namespace": "default"}}
     await api.create(CONFIG_MAPS, config_map)
     with pytest.raises(ConfigError) as missing:
-        await of_container(api, POD, {"env": [{"name": "A", "valueFrom": source}]})
+        await of_container(api, POD, {"env": [{"name": "A", "valueFrom": source}]}, {})
     assert str(missing.value) == words

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from tcpshift_helpers.sandbox.client import CONFIG_MAPS, NODES, PODS
+from tcpshift_helpers.sandbox.client import CONFIG_MAPS, NODES, PODS, SERVICES
 from tcpshift_helpers.sandbox.node import processes
 
 from .conftest import shell
@@ -110,6 +110,25 @@ async def test_environment_arguments_and_output(node: Node, until: Any) -> None:
     assert log_of(node, "job") == ["job-v-$(KEY) x", f"{address} {address}", "oops", "unended0"]
     # grep -c printed 0 and so ended with 1: nothing of the agent's own environment reached the container.
     assert node.container("job")["state"]["terminated"]["exitCode"] == 1
+
+
+@pytest.mark.parametrize(("enabled", "expected"), [(True, "{address}:9000"), (False, ":")])
+async def test_services_of_the_namespace_are_in_the_environment(
+    node: Node, until: Any, enabled: bool, expected: str
+) -> None:
+    ports = [{"name": "tcp", "port": 9000}]
+    metadata = {"name": "tcp-echo", "namespace": "default"}
+    made = await node.client.create(
+        SERVICES, {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": ports}}
+    )
+    api_server = (await node.client.get(SERVICES, "kubernetes", "default"))["spec"]["clusterIP"]
+    await until(lambda: ("default", "tcp-echo") in node.services, "the kubelet to know of the Service")
+    script = (
+        "echo $TCP_ECHO_SERVICE_HOST:$TCP_ECHO_SERVICE_PORT; echo $KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT"
+    )
+    await node.run("job", shell(script), restartPolicy="Never", enableServiceLinks=enabled)
+    await until(lambda: node.status("job").get("phase") == "Succeeded", "the end")
+    assert log_of(node, "job") == [expected.format(address=made["spec"]["clusterIP"]), f"{api_server}:443"]
 
 
 @pytest.mark.parametrize(
