@@ -223,7 +223,7 @@ def probe(  # noqa: PLR0917 (the options of a command line)
     expected = _parse_weights(weights)
     if host is None:
         host = _gateway_host()
-    from tcpshift_helpers import distribution, netcat  # noqa: PLC0415 (pandas and scipy: a second)
+    from tcpshift_helpers import distribution, judgement, netcat  # noqa: PLC0415 (pandas and scipy: a second)
 
     frame = netcat.probe(host, port, count, at_once=at_once, timeout_seconds=timeout, progress=not as_json)
     counted = distribution.counts(frame)
@@ -238,13 +238,13 @@ def probe(  # noqa: PLR0917 (the options of a command line)
         typer.echo(f"{host}:{port}: {counted}")
         if verdict:
             # A FAIL's advice is for a notebook.
-            too_few = verdict.word == distribution.TOO_FEW
+            too_few = verdict.word == judgement.TOO_FEW
             typer.echo(str(verdict) if too_few else f"{verdict.word}: {verdict.reason}")
         if not counted.answered:
             typer.echo("  do: see which routes there are: kubectl get gw,vs -A (lesson 02 makes the first)")
     if frame.attrs["interrupted"]:
         raise typer.Exit(EXIT_INTERRUPTED)
-    if counted.failed or (verdict and verdict.word == distribution.FAIL):
+    if counted.failed or (verdict and verdict.word == judgement.FAIL):
         raise typer.Exit(EXIT_ERROR)
 
 

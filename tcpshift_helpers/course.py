@@ -14,6 +14,8 @@ from tcpshift_helpers import changes, conditions, in_force, manifests, routes, s
 from tcpshift_helpers.api import JSON_PATCH
 from tcpshift_helpers.connection import COURSE_NAMESPACE
 from tcpshift_helpers.errors import NotFoundError, TcpShiftError, UsageError
+from tcpshift_helpers.language import gettext as _
+from tcpshift_helpers.language import listed, mark
 from tcpshift_helpers.preflight import preflight
 from tcpshift_helpers.waiting import wait_until
 
@@ -31,11 +33,11 @@ _READY_TIMEOUT_SECONDS = 180.0  # a real cluster pulls images first
 _GONE_TIMEOUT_SECONDS = 120.0
 
 LESSONS = {
-    "00": "Start here: nothing has to be there yet.",
-    "01": "Deploy: nothing of the course is there yet.",
-    "02": "All to v1: both versions and the client run; no route leads to them yet.",
-    "03": "Shift 20%: both versions run, and every connection goes to v1.",
-    "04": "Clean up: both versions run, and one connection in five goes to v2.",
+    "00": mark("Start here: nothing has to be there yet."),
+    "01": mark("Deploy: nothing of the course is there yet."),
+    "02": mark("All to v1: both versions and the client run; no route leads to them yet."),
+    "03": mark("Shift 20%: both versions run, and every connection goes to v1."),
+    "04": mark("Clean up: both versions run, and one connection in five goes to v2."),
 }
 # The manifests of routes that are in force at the start of a lesson for which both versions run, in the order applied.
 _ROUTED: dict[str, tuple[str, ...]] = {
@@ -60,14 +62,16 @@ def begin(cluster: Cluster, lesson: str) -> None:
         WaitTimeoutError: pods did not come up; the message says what they wait for.
     """
     if lesson not in LESSONS:
-        raise UsageError(f"There is no lesson {lesson!r}. Lessons: {', '.join(LESSONS)}.")
+        raise UsageError(
+            _("There is no lesson {lesson!r}. Lessons: {lessons}.").format(lesson=lesson, lessons=listed(LESSONS))
+        )
     if lesson == "01":
         _remove(cluster)
     if lesson in _ROUTED:
         _ensure_namespace(cluster)
         _deploy(cluster)
         _route(cluster, _ROUTED[lesson])
-    print(f"Lesson {lesson}. {LESSONS[lesson]}")
+    print(_("Lesson {number}. {state}").format(number=lesson, state=LESSONS[lesson]))
 
 
 def check(cluster: Cluster, name: str) -> steps.Outcome:
@@ -84,7 +88,9 @@ def check(cluster: Cluster, name: str) -> steps.Outcome:
         UsageError: no such check (the message lists them).
     """
     if name not in steps.CHECKS:
-        raise UsageError(f"There is no check {name!r}. Checks: {', '.join(steps.CHECKS)}.")
+        raise UsageError(
+            _("There is no check {name!r}. Checks: {checks}.").format(name=name, checks=listed(steps.CHECKS))
+        )
     title, test = steps.CHECKS[name]
     try:
         problem = test(cluster)
@@ -104,10 +110,12 @@ def clean_up(cluster: Cluster) -> None:
     kept = _remove(cluster)
     if kept:
         print(
-            f"Nothing of the course is left. The namespace {cluster.namespace} stays, because others use it: {', '.join(kept)}."
+            _(
+                "Nothing of the course is left. The namespace {namespace} stays, because others use it: {objects}."
+            ).format(namespace=cluster.namespace, objects=listed(kept))
         )
     else:
-        print(f"Nothing of the course is left in {cluster.namespace}.")
+        print(_("Nothing of the course is left in {namespace}.").format(namespace=cluster.namespace))
 
 
 def _apply(cluster: Cluster, name: str) -> list[Object]:

@@ -15,17 +15,14 @@ import pandas as pd
 from scipy import stats
 
 from tcpshift_helpers.errors import UsageError
+from tcpshift_helpers.judgement import FAIL, PASS, TOO_FEW, printed
 from tcpshift_helpers.language import gettext as _
-from tcpshift_helpers.language import listed, mark
+from tcpshift_helpers.language import listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pandas.api.extensions import ExtensionArray
-
-PASS = mark("PASS")
-FAIL = mark("FAIL")
-TOO_FEW = mark("TOO FEW TO SAY")
 
 # What each version of tcp-echo answers with: the prefix its manifest gives it.
 ANSWERS = {"v1": "one", "v2": "two"}
@@ -86,10 +83,7 @@ class Verdict:
         return self.word == PASS
 
     def __str__(self) -> str:
-        lines = [_("{verdict}: {reason}").format(verdict=self.word, reason=self.reason)]
-        if self.do:
-            lines.append("  " + _("do: {advice}").format(advice=self.do))
-        return "\n".join(lines)
+        return printed(_("{verdict}: {reason}").format(verdict=self.word, reason=self.reason), do=self.do)
 
 
 def counts(frame: pd.DataFrame) -> Counts:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from tcpshift_helpers import execution, routes
 from tcpshift_helpers.errors import ConfigRejectedError, ExecError, NotFoundError, WaitTimeoutError
+from tcpshift_helpers.language import gettext as _
 from tcpshift_helpers.routes import Told, splits
 
 if TYPE_CHECKING:
@@ -50,23 +51,25 @@ def wait_in_force(
         ConfigRejectedError: istiod or Envoy refused it (with their words).
         WaitTimeoutError: it did not get there; the message says what was last seen.
     """
-    tell = say or (lambda _: None)
+    tell = say or (lambda _line: None)
     found = routes.named(cluster, route)
     wait = _Wait(found, timeout_seconds)
     statuses = found.statuses()
     for awaited in statuses:
         wait.until(awaited)
     if found.status_is_proof:
-        tell(f"{found.label} in force (its status says so)")
+        tell(_("{route} in force (its status says so)").format(route=found.label))
         return
     try:
         wait.until_envoy_has_it(statuses[-1:])
-        tell(f"{found.label} in force (the gateway's Envoy has it)")
+        tell(_("{route} in force (the gateway's Envoy has it)").format(route=found.label))
     except ExecError as error:
         time.sleep(BLIND_WAIT_SECONDS)
         first_line = str(error).partition("\n")[0]
         tell(
-            f"{found.label}: cannot tell whether it is in force ({first_line}); waited {BLIND_WAIT_SECONDS:g} s instead"
+            _("{route}: cannot tell whether it is in force ({reason}); waited {seconds:g} s instead").format(
+                route=found.label, reason=first_line, seconds=BLIND_WAIT_SECONDS
+            )
         )
 
 
@@ -91,10 +94,15 @@ class _Wait:
             if told.answer:
                 return
             if not self._left():
-                last = f"{told.reason}: {told.message}" if told.reason else "no status at all; is istiod running?"
+                last = f"{told.reason}: {told.message}" if told.reason else _("no status at all; is istiod running?")
                 raise WaitTimeoutError(
-                    f"{self._label(awaited.obj)} was not {awaited.state} after {self._timeout_seconds:g} s. Last seen: {last}\n"
-                    f"{awaited.advice}"
+                    _("{object} was not {state} after {seconds:g} s. Last seen: {last_seen}\n{advice}").format(
+                        object=self._label(awaited.obj),
+                        state=awaited.state,
+                        seconds=self._timeout_seconds,
+                        last_seen=last,
+                        advice=awaited.advice,
+                    )
                 )
 
     def until_envoy_has_it(self, own: Sequence[Awaited]) -> None:
@@ -108,23 +116,30 @@ class _Wait:
         """
         served = self._route.served()
         if not any(one.splits for one in served):
-            raise ExecError("it has no TCP route, and only those can be looked for in Envoy")
+            raise ExecError(_("it has no TCP route, and only those can be looked for in Envoy"))
         pods = [(pod, one.splits) for one in served for pod in _running(self._cluster, one)]
         if not pods:
-            raise ExecError("no ingress gateway pod runs that the Gateway's selector names")
+            raise ExecError(_("no ingress gateway pod runs that the Gateway's selector names"))
         for pod, wanted in pods:
             while True:
                 seen = _splits_of(self._cluster, pod["metadata"])
                 if all(splits.has_split(seen, port, split) for port, split in wanted.items()):
                     break
                 for awaited in own:
-                    told = self._last(awaited, 0.0, lambda _: True)
+                    told = self._last(awaited, 0.0, lambda _told: True)
                     if told.answer is False:
                         self._refuse(awaited, told)
                 if not self._left():
                     raise WaitTimeoutError(
-                        f"{pod['metadata']['name']} does not have the wanted routes. Wanted: {splits.in_words(wanted)}. In force: {splits.in_words(seen)}.\n"
-                        f"Look at: istioctl proxy-status; istioctl analyze -n {self._cluster.namespace}"
+                        _(
+                            "{pod} does not have the wanted routes. Wanted: {wanted}. In force: {seen}.\n"
+                            "Look at: istioctl proxy-status; istioctl analyze -n {namespace}"
+                        ).format(
+                            pod=pod["metadata"]["name"],
+                            wanted=splits.in_words(wanted),
+                            seen=splits.in_words(seen),
+                            namespace=self._cluster.namespace,
+                        )
                     )
                 time.sleep(_POLL_SECONDS)
 
@@ -147,8 +162,13 @@ class _Wait:
 
     def _refuse(self, awaited: Awaited, told: Told) -> NoReturn:
         raise ConfigRejectedError(
-            f"{self._label(awaited.obj)} is not {awaited.state} ({told.reason}): {told.message}\n"
-            f"{self._route.AFTER_REFUSAL}"
+            _("{object} is not {state} ({reason}): {message}\n{advice}").format(
+                object=self._label(awaited.obj),
+                state=awaited.state,
+                reason=told.reason,
+                message=told.message,
+                advice=self._route.AFTER_REFUSAL,
+            )
         )
 
     def _resource(self, obj: Object) -> Resource:
@@ -170,8 +190,10 @@ def _splits_of(cluster: Cluster, pod: Object) -> dict[int, splits.Split]:
     """What the Envoy of a pod has, from the pod's metadata."""
     done = execution.run(cluster, pod["name"], _COMMAND, namespace=pod["namespace"], container="istio-proxy")
     if done.code:
-        raise ExecError(f"pilot-agent in {pod['name']} answered {done.stderr.strip() or done.code}")
+        raise ExecError(
+            _("pilot-agent in {pod} answered {answer}").format(pod=pod["name"], answer=done.stderr.strip() or done.code)
+        )
     try:
         return splits.splits_in_force(json.loads(done.stdout))
     except ValueError as error:
-        raise ExecError(f"pilot-agent in {pod['name']} did not answer in JSON") from error
+        raise ExecError(_("pilot-agent in {pod} did not answer in JSON").format(pod=pod["name"])) from error

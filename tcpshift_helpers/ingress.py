@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tcpshift_helpers import conditions, routes
 from tcpshift_helpers.errors import ProfileError, UsageError, WaitTimeoutError
+from tcpshift_helpers.language import gettext as _
+from tcpshift_helpers.language import listed
 from tcpshift_helpers.routes import TcpRoute
 from tcpshift_helpers.routes.tcp_route import programmed
 from tcpshift_helpers.waiting import wait_until
@@ -27,8 +29,6 @@ SYSTEM_NAMESPACE = "istio-system"
 INGRESS_SERVICE = "istio-ingressgateway"
 TCP_PORT_NAME = "tcp"
 TCP_PORT = 31400
-_BY_HAND = "set INGRESS_HOST and TCP_INGRESS_PORT"
-_LOAD_BALANCER = "On kind or minikube start a load balancer (cloud-provider-kind, minikube tunnel)"
 _SERVICE_TYPE = "networking.istio.io/service-type"
 
 # A command, and what it answered.
@@ -77,7 +77,7 @@ def find(
         found, steps = _of_service(cluster, namespace, service)
     chosen = Ingress(host or found.host, _port_number(port or found.port))
     # The last two answers are the host's and the port's.
-    *before, (asked_host, _), (asked_port, _) = steps
+    *before, (asked_host, _host), (asked_port, _port) = steps
     return chosen, [*before, (asked_host, chosen.host), (asked_port, str(chosen.port))]
 
 
@@ -86,8 +86,10 @@ def _of_service(cluster: Cluster, namespace: str, name: str) -> tuple[Ingress, l
     service = cluster.read_or_none(cluster.api.resource_named("services"), name, namespace)
     if service is None:
         raise ProfileError(
-            f"There is no Service {namespace}/{name}: this Istio was installed without an ingress gateway (profile minimal or ambient).\n"
-            "Add one, for instance with: istioctl install --set profile=demo"
+            _(
+                "There is no Service {name}: this Istio was installed without an ingress gateway (profile minimal or ambient).\n"
+                "Add one, for instance with: istioctl install --set profile=demo"
+            ).format(name=f"{namespace}/{name}")
         )
     entry = tcp_port(service)
     path = f'{{.spec.ports[?(@.name=="{TCP_PORT_NAME}")].'
@@ -101,9 +103,11 @@ def _of_service(cluster: Cluster, namespace: str, name: str) -> tuple[Ingress, l
         ]
     if not entry.get("nodePort"):
         raise ProfileError(
-            f"Service {namespace}/{name} has no address yet (EXTERNAL-IP <pending>) and no node port.\n"
-            f"{_LOAD_BALANCER}, or {_BY_HAND}. "
-            "Others met this: istio/istio#27283, istio/istio#40324."
+            _(
+                "Service {name} has no address yet (EXTERNAL-IP <pending>) and no node port.\n"
+                "On kind or minikube start a load balancer (cloud-provider-kind, minikube tunnel), or set INGRESS_HOST and TCP_INGRESS_PORT. "
+                "Others met this: istio/istio#27283, istio/istio#40324."
+            ).format(name=f"{namespace}/{name}")
         )
     return _node_port(cluster, service, entry, path)
 
@@ -114,25 +118,29 @@ def _of_tcp_route(cluster: Cluster, word: str, timeout_seconds: float) -> tuple[
     assert isinstance(route, TcpRoute)  # noqa: S101 - kind_of said so
     attached = route.attached()
     if not attached:
-        gateways = ", ".join(gateway["metadata"]["name"] for gateway in route.gateways())
+        gateways = listed(gateway["metadata"]["name"] for gateway in route.gateways())
         raise ProfileError(
-            f"Gateway {gateways} has no TCP listener of the section or port that TCPRoute {route.name} names in spec.parentRefs. "
-            "Correct the name there, or add the listener."
+            _(
+                "Gateway {gateways} has no TCP listener of the section or port that TCPRoute {route} names in spec.parentRefs. "
+                "Correct the name there, or add the listener."
+            ).format(gateways=gateways, route=route.name)
         )
     gateway, listener = attached[0]
     gateway, waited = _programmed(cluster, gateway, timeout_seconds)
     namespace, name = gateway["metadata"]["namespace"], gateway["metadata"]["name"]
     address = str(gateway["status"]["addresses"][0]["value"])
     if ".svc." in address:
-        service_name, _, rest = address.partition(".")
+        service_name, _dot, rest = address.partition(".")
         service = cluster.read(cluster.api.resource_named("services"), service_name, rest.partition(".")[0])
         entry: Mapping[str, Any] = next(
             (one for one in service["spec"]["ports"] if one["port"] == listener["port"]), {}
         )
         if not entry.get("nodePort"):
             raise ProfileError(
-                f"Gateway {name} has an address within the cluster alone: {address}.\n"
-                f"Reach it from here with kubectl -n {namespace} port-forward service/{service_name} {listener['port']}, and {_BY_HAND}."
+                _(
+                    "Gateway {name} has an address within the cluster alone: {address}.\n"
+                    "Reach it from here with kubectl -n {namespace} port-forward service/{service} {port}, and set INGRESS_HOST and TCP_INGRESS_PORT."
+                ).format(name=name, address=address, namespace=namespace, service=service_name, port=listener["port"])
             )
         found, steps = _node_port(cluster, service, entry, f"{{.spec.ports[?(@.port=={listener['port']})].")
         return found, [waited, *steps]
@@ -162,15 +170,17 @@ def _why_not_programmed(gateway: Object) -> str:
     namespace, name = gateway["metadata"]["namespace"], gateway["metadata"]["name"]
     told = programmed(gateway)
     if told.reason in {"", "Pending", "Programmed"}:
-        return (
-            f"No controller has looked at Gateway {name} of class {gateway['spec']['gatewayClassName']} as it is now.\n"
+        return _(
+            "No controller has looked at Gateway {name} of class {class_name} as it is now.\n"
             "Is istiod running, and is there such a class? kubectl get gatewayclass"
-        )
-    return (
-        f"Gateway {name} is not programmed ({told.reason}): {told.message}\n"
-        f"Its pod may need another moment: kubectl -n {namespace} get pods. If its address stays pending: {_LOAD_BALANCER}; "
-        f"or use a node port (kubectl -n {namespace} annotate gtw {name} {_SERVICE_TYPE}=NodePort); or {_BY_HAND}."
-    )
+        ).format(name=name, class_name=gateway["spec"]["gatewayClassName"])
+    return _(
+        "Gateway {name} is not programmed ({reason}): {message}\n"
+        "Its pod may need another moment: kubectl -n {namespace} get pods. If its address stays pending: "
+        "On kind or minikube start a load balancer (cloud-provider-kind, minikube tunnel); "
+        "or use a node port (kubectl -n {namespace} annotate gtw {name} {annotation}=NodePort); "
+        "or set INGRESS_HOST and TCP_INGRESS_PORT."
+    ).format(name=name, reason=told.reason, message=told.message, namespace=namespace, annotation=_SERVICE_TYPE)
 
 
 def tcp_port(gateway: Object) -> dict[str, Any]:
@@ -184,7 +194,7 @@ def tcp_port(gateway: Object) -> dict[str, Any]:
         if entry.get("name") == TCP_PORT_NAME:
             return dict(entry)
     namespace, name = gateway["metadata"]["namespace"], gateway["metadata"]["name"]
-    there = ", ".join(f"{entry.get('name', '-')} {entry['port']}" for entry in ports)
+    there = listed(f"{entry.get('name', '-')} {entry['port']}" for entry in ports)
     patch = [
         {
             "op": "add",
@@ -193,10 +203,17 @@ def tcp_port(gateway: Object) -> dict[str, Any]:
         }
     ]
     raise ProfileError(
-        f'Service {namespace}/{name} has no port named "{TCP_PORT_NAME}"; it has {there or "none"}. '
-        f"Only Istio's demo profile exposes {TCP_PORT}.\n"
-        f"Add it with: kubectl -n {namespace} patch service {name} --type=json -p '{json.dumps(patch)}'\n"
-        "Others met this: istio/istio.io#7270, istio/istio#19995, istio/istio#21471."
+        _(
+            'Service {service} has no port named "{wanted}"; it has {ports}. Only Istio\'s demo profile exposes {port}.\n'
+            "Add it with: {command}\n"
+            "Others met this: istio/istio.io#7270, istio/istio#19995, istio/istio#21471."
+        ).format(
+            service=f"{namespace}/{name}",
+            wanted=TCP_PORT_NAME,
+            ports=there or _("none"),
+            port=TCP_PORT,
+            command=f"kubectl -n {namespace} patch service {name} --type=json -p '{json.dumps(patch)}'",
+        )
     )
 
 
@@ -220,14 +237,14 @@ def _node_address(cluster: Cluster, service: Object) -> str:
             for entry in node.get("status", {}).get("addresses") or []:
                 if entry["type"] == kind:
                     return str(entry["address"])
-    raise ProfileError("No node of this cluster has an address. Set INGRESS_HOST to one that reaches the gateway.")
+    raise ProfileError(_("No node of this cluster has an address. Set INGRESS_HOST to one that reaches the gateway."))
 
 
 def _port_number(text: object) -> int:
     try:
         return int(str(text))
     except ValueError:
-        raise UsageError(f"TCP_INGRESS_PORT={text!r} is no port number.") from None
+        raise UsageError(_("TCP_INGRESS_PORT={text!r} is no port number.").format(text=text)) from None
 
 
 def _query(namespace: str, what: str, path: str, answer: object) -> Step:

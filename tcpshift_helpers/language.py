@@ -94,17 +94,21 @@ def paragraph(sentences: Iterable[str]) -> str:
 
 
 class Word(str):
-    """A text that stays as it is where code compares it, and is in the language of now where it is printed."""
+    """A text that stays English where code compares it, and is in the language of now where it is printed."""
 
-    __slots__ = ()
+    __slots__ = ("_fields", "_message")
+    _message: str
+    _fields: dict[str, object]
 
     def __str__(self) -> str:
-        return gettext(str.__str__(self))
+        return gettext(self._message).format(**self._fields)
 
 
-def mark(message: str) -> Word:
-    """A message that is translated later, when it is said; for constants of a module."""
-    return Word(message)
+def mark(message: str, **fields: object) -> Word:
+    """A message that is translated later, when it is said, with what varies in it; for constants of a module."""
+    word = Word(message.format(**fields))
+    word._message, word._fields = message, fields
+    return word
 
 
 def file_of(language: str) -> Path:

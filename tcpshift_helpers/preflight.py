@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 from tcpshift_helpers import conditions, ingress, netcat, routes
 from tcpshift_helpers.errors import AlreadyExistsError, NotFoundError, TcpShiftError
+from tcpshift_helpers.judgement import FAIL, PASS, headline, printed
+from tcpshift_helpers.language import gettext as _
+from tcpshift_helpers.language import listed, mark
 from tcpshift_helpers.routes import TcpRoute
 from tcpshift_helpers.routes.tcp_route import CLASS
 from tcpshift_helpers.routes.tcp_route import GROUP as GATEWAY_API
@@ -20,7 +23,10 @@ if TYPE_CHECKING:
     from tcpshift_helpers.connection import Cluster
 
 _KINDS = ("gateways", "virtualservices", "destinationrules")
-_INSTALL = "install Istio: https://istio.io/latest/docs/setup/getting-started/ (istioctl install --set profile=demo), or use the sandbox"
+_INSTALL = mark(
+    "install Istio: https://istio.io/latest/docs/setup/getting-started/ (istioctl install --set profile=demo), or use the sandbox"
+)
+_ADD_GATEWAY = mark("istioctl install --set profile=demo adds one")
 
 
 @dataclass(frozen=True)
@@ -58,29 +64,27 @@ def preflight(cluster: Cluster, route: str = "tcp-echo") -> Outcome:
         UsageError: the word means no kind of route.
     """
     failures: dict[str, Failure] = {}
-    kind, _ = routes.kind_of(route)
+    kind, _name = routes.kind_of(route)
     for title, test in _GATEWAY_API_TESTS if kind is TcpRoute else _TESTS:
         try:
             failure = test(cluster)
         except TcpShiftError as error:
-            failure = Failure(str(error), "mend that first, then run this again")
+            failure = Failure(str(error), _("mend that first, then run this again"))
         print(_line(title, failure))
         if failure is not None:
             failures[title] = failure
     print(
-        "Ready for the lesson."
+        _("Ready for the lesson.")
         if not failures
-        else "Not ready yet: mend the first line that says FAIL, then run this again."
+        else _("Not ready yet: mend the first line that says {fail}, then run this again.").format(fail=FAIL)
     )
     return Outcome(failures)
 
 
 def _line(title: str, failure: Failure | None) -> str:
     if failure is None:
-        return f"PASS {title}"
-    threads = f"\n  others met this: {failure.threads}" if failure.threads else ""
-    because = failure.because.replace("\n", "\n    ")
-    return f"FAIL {title}\n  because {because}\n  do: {failure.do}{threads}"
+        return headline(PASS, title)
+    return printed(headline(FAIL, title), because=failure.because, do=failure.do, threads=failure.threads)
 
 
 def _api(cluster: Cluster) -> Failure | None:
@@ -95,28 +99,29 @@ def _kinds(cluster: Cluster) -> Failure | None:
             cluster.api.resource_named(f"{plural}.networking.istio.io")
         except NotFoundError:
             missing.append(plural)
-    return Failure(f"the API server does not know {', '.join(missing)}", _INSTALL) if missing else None
+    if not missing:
+        return None
+    return Failure(_("the API server does not know {kinds}").format(kinds=listed(missing)), str(_INSTALL))
 
 
 def _istiod(cluster: Cluster) -> Failure | None:
-    return _ready(cluster, "app=istiod", "istiod")
+    return _ready(cluster, "app=istiod", _INSTALL)
 
 
 def _gateway(cluster: Cluster) -> Failure | None:
-    return _ready(cluster, "istio=ingressgateway", "ingress gateway", threads="istio/istio.io#12464")
+    return _ready(cluster, "istio=ingressgateway", _ADD_GATEWAY, threads="istio/istio.io#12464")
 
 
-def _ready(cluster: Cluster, selector: str, what: str, threads: str = "") -> Failure | None:
+def _ready(cluster: Cluster, selector: str, remedy: str, threads: str = "") -> Failure | None:
     pods = cluster.list(cluster.api.resource_named("pods"), ingress.SYSTEM_NAMESPACE, selector=selector)
     if not pods:
-        return Failure(
-            f"no pod {selector} in {ingress.SYSTEM_NAMESPACE}",
-            _INSTALL if what == "istiod" else "istioctl install --set profile=demo adds one",
-        )
+        why = _("no pod {selector} in {namespace}").format(selector=selector, namespace=ingress.SYSTEM_NAMESPACE)
+        return Failure(why, str(remedy))
     if any(conditions.condition(pod, "Ready").get("status") == "True" for pod in pods):
         return None
-    troubles = "; ".join(conditions.pod_troubles(pods)) or "no pod is Ready"
-    return Failure(troubles, f"kubectl -n {ingress.SYSTEM_NAMESPACE} get pods; wait, or look at its log", threads)
+    troubles = _("; ").join(conditions.pod_troubles(pods)) or _("no pod is Ready")
+    advice = _("{command}; wait, or look at its log").format(command=f"kubectl -n {ingress.SYSTEM_NAMESPACE} get pods")
+    return Failure(troubles, advice, threads)
 
 
 def _port(cluster: Cluster) -> Failure | None:
@@ -125,8 +130,10 @@ def _port(cluster: Cluster) -> Failure | None:
     )
     if service is None:
         return Failure(
-            f"there is no Service {ingress.SYSTEM_NAMESPACE}/{ingress.INGRESS_SERVICE}",
-            "istioctl install --set profile=demo adds one",
+            _("there is no {kind} {name}").format(
+                kind="Service", name=f"{ingress.SYSTEM_NAMESPACE}/{ingress.INGRESS_SERVICE}"
+            ),
+            str(_ADD_GATEWAY),
         )
     try:
         ingress.tcp_port(service)
@@ -137,20 +144,22 @@ def _port(cluster: Cluster) -> Failure | None:
 
 
 def _answer(cluster: Cluster) -> Failure | None:
-    (host, port), _ = ingress.find(cluster)
+    (host, port), _steps = ingress.find(cluster)
     frame = netcat.probe(host, port, 1, timeout_seconds=3.0, progress=False)
     failure, answer = frame["failure"].iloc[0], frame["answer"].iloc[0]
     routed = routes.named_or_none(cluster, "tcp-echo") is not None
     if isinstance(answer, str) and not routed:
         return Failure(
-            f"{host}:{port} answers {answer!r} although the lesson has no route yet: another route owns the port",
-            "kubectl get gateways.networking.istio.io -A shows whose it is",
+            _("{address} answers {answer!r} although the lesson has no route yet: another route owns the port").format(
+                address=f"{host}:{port}", answer=answer
+            ),
+            _("kubectl get gateways.networking.istio.io -A shows whose it is"),
         )
     if isinstance(failure, str) and (routed or failure in {"timeout", "unreachable", "name"}):
         why = f"{host}:{port}: {frame['error'].iloc[0]}"
         return Failure(
             why,
-            "from minikube or kind use their load balancer, or set INGRESS_HOST and TCP_INGRESS_PORT",
+            _("from minikube or kind use their load balancer, or set INGRESS_HOST and TCP_INGRESS_PORT"),
             "istio/istio#27283, istio/istio#40324, istio/istio.io#14792",
         )
     return None
@@ -161,7 +170,7 @@ def _gateway_api(cluster: Cluster) -> Failure | None:
         routes.resource_of(cluster, TcpRoute)
         cluster.api.resource_named(f"gateways.{GATEWAY_API}")
     except TcpShiftError:
-        because, _, do = TcpRoute.NOT_INSTALLED.partition("\n")
+        because, _newline, do = str(TcpRoute.NOT_INSTALLED).partition("\n")
         return Failure(because, do)
     return None
 
@@ -170,13 +179,14 @@ def _gateway_class(cluster: Cluster) -> Failure | None:
     found = cluster.read_or_none(cluster.api.resource_named(f"gatewayclasses.{GATEWAY_API}"), CLASS)
     if found is None:
         restart = f"kubectl -n {ingress.SYSTEM_NAMESPACE} rollout restart deployment/istiod"
-        return Failure(f"there is no GatewayClass {CLASS}; istiod makes it once it sees the Gateway API", restart)
+        why = _("there is no GatewayClass {name}; istiod makes it once it sees the Gateway API").format(name=CLASS)
+        return Failure(why, restart)
     accepted = conditions.condition(found, "Accepted")
     if accepted.get("status") == "True":
         return None
     return Failure(
         f"{accepted.get('reason')}: {accepted.get('message')}",
-        f"is istiod its controller? kubectl describe gatewayclass {CLASS}",
+        _("is istiod its controller? kubectl describe gatewayclass {name}").format(name=CLASS),
     )
 
 
@@ -188,7 +198,8 @@ def _namespace(cluster: Cluster) -> Failure | None:
     except AlreadyExistsError:
         found = cluster.read_or_none(resource, cluster.namespace)
         if found is not None and found["metadata"].get("deletionTimestamp"):
-            return Failure("it is being deleted", f"wait: kubectl wait --for=delete namespace/{cluster.namespace}")
+            advice = _("wait: kubectl wait --for=delete namespace/{name}").format(name=cluster.namespace)
+            return Failure(_("it is being deleted"), advice)
         path = cluster.api.resource_named("configmaps").path(cluster.namespace)
         probe = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "tcpshift-preflight-"}}
         cluster.api.request("POST", path, query={"dryRun": "All"}, body=probe)
@@ -196,23 +207,23 @@ def _namespace(cluster: Cluster) -> Failure | None:
 
 
 _Test = tuple[str, "Callable[[Cluster], Failure | None]"]
-_API: _Test = ("the API server answers", _api)
-_ISTIOD: _Test = ("istiod is ready", _istiod)
-_NAMESPACE: _Test = ("the namespace of the lesson can be used", _namespace)
+_API: _Test = (mark("the API server answers"), _api)
+_ISTIOD: _Test = (mark("istiod is ready"), _istiod)
+_NAMESPACE: _Test = (mark("the namespace of the lesson can be used"), _namespace)
 
 _TESTS: tuple[_Test, ...] = (
     _API,
-    ("Istio's kinds are known", _kinds),
+    (mark("Istio's kinds are known"), _kinds),
     _ISTIOD,
-    ("the ingress gateway is ready", _gateway),
-    (f'the gateway has a port named "{ingress.TCP_PORT_NAME}"', _port),
-    ("the gateway's port can be reached, and nobody else's route owns it", _answer),
+    (mark("the ingress gateway is ready"), _gateway),
+    (mark('the gateway has a port named "{name}"', name=ingress.TCP_PORT_NAME), _port),
+    (mark("the gateway's port can be reached, and nobody else's route owns it"), _answer),
     _NAMESPACE,
 )
 _GATEWAY_API_TESTS: tuple[_Test, ...] = (
     _API,
-    ("the Gateway API's kinds are known", _gateway_api),
+    (mark("the Gateway API's kinds are known"), _gateway_api),
     _ISTIOD,
-    (f"istiod takes care of Gateways of class {CLASS}", _gateway_class),
+    (mark("istiod takes care of Gateways of class {name}", name=CLASS), _gateway_class),
     _NAMESPACE,
 )

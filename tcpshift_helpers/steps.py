@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 
 from tcpshift_helpers import conditions, distribution, ingress, netcat, routes
 from tcpshift_helpers.errors import NotFoundError
+from tcpshift_helpers.judgement import NOT_YET, PASS, headline, printed
+from tcpshift_helpers.language import gettext as _
+from tcpshift_helpers.language import listed, mark
 from tcpshift_helpers.routes.tcp_route import programmed
 from tcpshift_helpers.waiting import pods_of
 
@@ -99,8 +102,8 @@ class Outcome:
 
     def __str__(self) -> str:
         if self.problem is None:
-            return f"PASS {self.title}"
-        return f"NOT YET {self.title}\n  because {self.problem.because}\n  do: {self.problem.do}"
+            return headline(PASS, self.title)
+        return printed(headline(NOT_YET, self.title), because=self.problem.because, do=self.problem.do)
 
     def _ipython_display_(self) -> None:
         """Nothing: it was printed already."""
@@ -137,10 +140,14 @@ def other_objects(cluster: Cluster) -> list[str]:
 def _namespace(cluster: Cluster) -> Problem | None:
     found = cluster.read_or_none(cluster.api.resource_named("namespaces"), cluster.namespace)
     if found is None or found["metadata"].get("deletionTimestamp"):
-        return Problem(f"there is no namespace {cluster.namespace}", "kubectl.create_namespace(cluster)")
+        return Problem(
+            _("there is no namespace {name}").format(name=cluster.namespace), "kubectl.create_namespace(cluster)"
+        )
     if not is_labelled(found):
         return Problem(
-            f"the namespace lacks the label {INJECTION_LABEL}=enabled, so pods get no sidecar",
+            _("the namespace lacks the label {label}, so pods get no sidecar").format(
+                label=f"{INJECTION_LABEL}=enabled"
+            ),
             "istio.label_namespace_for_injection(cluster)",
         )
     return None
@@ -151,21 +158,24 @@ def _available(cluster: Cluster, names: tuple[str, ...], manifest: str) -> Probl
     for name in names:
         deployment = cluster.read_or_none(resource, name)
         if deployment is None:
-            return Problem(
-                f"there is no Deployment {name} in {cluster.namespace}", f'kubectl.apply(cluster, "{manifest}")'
+            why = _("there is no {kind} {name} in {namespace}").format(
+                kind=resource.kind, name=name, namespace=cluster.namespace
             )
+            return Problem(why, _apply(manifest))
         wanted = conditions.Wanted("condition=Available")
         if not wanted.holds(deployment):
             troubles = conditions.pod_troubles(pods_of(cluster, deployment, cluster.namespace))
-            why = "; ".join(troubles) or wanted.last_seen(deployment)
-            return Problem(f"Deployment {name} is not available: {why}", f'kubectl.wait(cluster, "deployment/{name}")')
+            why = _("{kind} {name} is not available: {trouble}").format(
+                kind=resource.kind, name=name, trouble=_("; ").join(troubles) or wanted.last_seen(deployment)
+            )
+            return Problem(why, f'kubectl.wait(cluster, "deployment/{name}")')
     return None
 
 
 def _deployed(cluster: Cluster) -> Problem | None:
     problem = _available(cluster, tuple(f"tcp-echo-{version}" for version in VERSIONS), "tcp-echo-services.yaml")
     if problem is None and cluster.read_or_none(cluster.api.resource_named("services"), "tcp-echo") is None:
-        return Problem("there is no Service tcp-echo", 'kubectl.apply(cluster, "tcp-echo-services.yaml")')
+        return Problem(_there_is_no("Service", "tcp-echo"), _apply("tcp-echo-services.yaml"))
     return problem
 
 
@@ -177,13 +187,17 @@ def _sidecars(cluster: Cluster) -> Problem | None:
     pods = cluster.list(cluster.api.resource_named("pods"), selector="app=tcp-echo")
     alive = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
     if not alive:
-        return Problem("no pod of tcp-echo runs", 'kubectl.apply(cluster, "tcp-echo-services.yaml")')
+        return Problem(_("no pod of tcp-echo runs"), _apply("tcp-echo-services.yaml"))
     bare = [pod["metadata"]["name"] for pod in alive if not has_sidecar(pod)]
     if bare:
-        again = 'kubectl.delete_manifest(cluster, "tcp-echo-services.yaml"), then kubectl.apply(cluster, "tcp-echo-services.yaml")'
         return Problem(
-            f"{len(bare)} of {len(alive)} pods of tcp-echo have no container {SIDECAR}: they are older than the namespace's label",
-            again,
+            _(
+                "{count} of {total} pods of tcp-echo have no container {container}: they are older than the namespace's label"
+            ).format(count=len(bare), total=len(alive), container=SIDECAR),
+            _("{first}, then {second}").format(
+                first='kubectl.delete_manifest(cluster, "tcp-echo-services.yaml")',
+                second=_apply("tcp-echo-services.yaml"),
+            ),
         )
     return None
 
@@ -193,20 +207,30 @@ def _routed(cluster: Cluster, way: Way, wanted: dict[str, int], manifest: str) -
     for word, name in way.leans_on:
         resource = cluster.api.resource_named(word)
         if cluster.read_or_none(resource, name) is None:
-            return Problem(f"there is no {resource.kind} {name}", _apply(way.all_v1))
+            return Problem(_there_is_no(resource.kind, name), _apply(way.all_v1))
     route = routes.named_or_none(cluster, way.route)
     if route is None:
         kind, name = routes.kind_of(way.route)
-        return Problem(f"there is no {kind.KIND} {name}", _apply(manifest))
-    label, there = f"{route.KIND} {route.name}", route.weights()
+        return Problem(_there_is_no(kind.KIND, name), _apply(manifest))
+    there = route.weights()
     # A weight of 0 is as good as no destination.
     positive = {name: weight for name, weight in there.items() if weight}
     if not positive or distribution.expected(positive) != distribution.expected(wanted):
-        return Problem(f"{label} has the weights {_words(there)}, not {_words(wanted)}", _apply(manifest))
+        why = _("{kind} {name} has the weights {weights}, not {wanted}").format(
+            kind=route.KIND, name=route.name, weights=_words(there), wanted=_words(wanted)
+        )
+        return Problem(why, _apply(manifest))
     told = route.told()
     if told.answer is False:
-        return Problem(f"the gateway refused it: {told.message}", f"correct the manifest, then {_apply(manifest)}")
+        return Problem(
+            _("the gateway refused it: {message}").format(message=told.message),
+            _("correct the manifest, then {command}").format(command=_apply(manifest)),
+        )
     return None
+
+
+def _there_is_no(kind: str, name: str) -> str:
+    return _("there is no {kind} {name}").format(kind=kind, name=name)
 
 
 def _apply(manifest: str) -> str:
@@ -222,21 +246,22 @@ def _shifted(cluster: Cluster, way: Way) -> Problem | None:
 
 
 def _ingress(cluster: Cluster, way: Way) -> Problem | None:
-    (host, port), _ = ingress.find(cluster, way.route)
+    (host, port), _steps = ingress.find(cluster, way.route)
     frame = netcat.probe(host, port, 1, progress=False)
     if frame["answer"].isna().all():
         routed = routes.named_or_none(cluster, way.route) is not None
-        return Problem(
-            f"no answer from {host}:{port}: {frame['error'].iloc[0]}", way.wait if routed else _apply(way.all_v1)
-        )
+        why = _("no answer from {address}: {error}").format(address=f"{host}:{port}", error=frame["error"].iloc[0])
+        return Problem(why, way.wait if routed else _apply(way.all_v1))
     return None
 
 
 def _answers(cluster: Cluster, way: Way, wanted: dict[str, int], count: int) -> Problem | None:
-    (host, port), _ = ingress.find(cluster, way.route)
+    (host, port), _steps = ingress.find(cluster, way.route)
     frame = netcat.probe(host, port, count, at_once=_AT_ONCE, progress=False)
     verdict = distribution.verdict(distribution.counts(frame), wanted)
-    return None if verdict.passed else Problem(verdict.reason, f"{way.wait}, then check again")
+    if verdict.passed:
+        return None
+    return Problem(verdict.reason, _("{command}, then check again").format(command=way.wait))
 
 
 def _answers_all_v1(cluster: Cluster, way: Way) -> Problem | None:
@@ -252,11 +277,11 @@ def _programmed(cluster: Cluster) -> Problem | None:
     routes.resource_of(cluster, routes.TcpRoute)
     gateway = cluster.read_or_none(cluster.api.resource_named(word), name)
     if gateway is None:
-        return Problem(f"there is no Gateway {name}", _apply(GATEWAY_API.all_v1))
+        return Problem(_there_is_no("Gateway", name), _apply(GATEWAY_API.all_v1))
     told = programmed(gateway)
     if told.answer:
         return None
-    why = f"{told.reason}: {told.message}" if told.reason else "it has no status yet"
+    why = f"{told.reason}: {told.message}" if told.reason else _("it has no status yet")
     return Problem(why, f'kubectl.wait(cluster, "gtw/{name}", wait_for="condition=programmed")')
 
 
@@ -266,38 +291,44 @@ def _clean(cluster: Cluster) -> Problem | None:
         return None
     if namespace["metadata"].get("deletionTimestamp"):
         return Problem(
-            f"the namespace {cluster.namespace} is still going",
+            _("the namespace {name} is still going").format(name=cluster.namespace),
             f'kubectl.wait(cluster, "namespace/{cluster.namespace}", wait_for="delete")',
         )
     names = ("tcp-echo", "curl")
     left = [word for word in other_objects(cluster) if word.rpartition("/")[2].startswith(names)]
     if left:
-        return Problem(f"{', '.join(left)} still there", "course.clean_up(cluster)")
+        return Problem(_("{objects} still there").format(objects=listed(left)), "course.clean_up(cluster)")
     return None
 
 
 def _words(weights: dict[str, int]) -> str:
-    return ", ".join(f"{subset} {weight}" for subset, weight in weights.items())
+    return listed(f"{subset} {weight}" for subset, weight in weights.items())
 
 
 def _of_way(way: Way) -> dict[str, tuple[str, Callable[[Cluster], Problem | None]]]:
     """The checks of a route, by the words that follow `tcproute-` for the Gateway API's."""
     return {
-        "all-v1": ("the rule sends every connection to v1", partial(_all_v1, way=way)),
-        "ingress": ("the gateway answers from outside", partial(_ingress, way=way)),
-        "answers-all-v1": (f"{_FEW} of {_FEW} fresh probes are answered by v1", partial(_answers_all_v1, way=way)),
-        "shifted": ("the rule sends 80% to v1 and 20% to v2", partial(_shifted, way=way)),
-        "answers-shifted": (f"the answers to {_MANY} fresh probes fit 80% and 20%", partial(_answers_shifted, way=way)),
+        "all-v1": (mark("the rule sends every connection to v1"), partial(_all_v1, way=way)),
+        "ingress": (mark("the gateway answers from outside"), partial(_ingress, way=way)),
+        "answers-all-v1": (
+            mark("{count} of {count} fresh probes are answered by v1", count=_FEW),
+            partial(_answers_all_v1, way=way),
+        ),
+        "shifted": (mark("the rule sends 80% to v1 and 20% to v2"), partial(_shifted, way=way)),
+        "answers-shifted": (
+            mark("the answers to {count} fresh probes fit 80% and 20%", count=_MANY),
+            partial(_answers_shifted, way=way),
+        ),
     }
 
 
 CHECKS: dict[str, tuple[str, Callable[[Cluster], Problem | None]]] = {
-    "namespace": ("the namespace is there, and new pods in it get a sidecar", _namespace),
-    "deployed": ("both versions of tcp-echo are deployed and available", _deployed),
-    "sidecars": ("every pod of tcp-echo has its sidecar", _sidecars),
-    "client": ("the client pod is available", _client),
+    "namespace": (mark("the namespace is there, and new pods in it get a sidecar"), _namespace),
+    "deployed": (mark("both versions of tcp-echo are deployed and available"), _deployed),
+    "sidecars": (mark("every pod of tcp-echo has its sidecar"), _sidecars),
+    "client": (mark("the client pod is available"), _client),
     **_of_way(CLASSIC),
-    "programmed": ("the Gateway is programmed and has an address", _programmed),
+    "programmed": (mark("the Gateway is programmed and has an address"), _programmed),
     **{f"tcproute-{name}": check for name, check in _of_way(GATEWAY_API).items()},
-    "cleaned-up": ("nothing of the lesson is left", _clean),
+    "cleaned-up": (mark("nothing of the lesson is left"), _clean),
 }

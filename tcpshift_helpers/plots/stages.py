@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from tcpshift_helpers import distribution as judged
-from tcpshift_helpers import palette
+from tcpshift_helpers import judgement, palette
 from tcpshift_helpers.language import gettext as _
 from tcpshift_helpers.language import listed, paragraph
 from tcpshift_helpers.plots import paper, shares
@@ -75,7 +75,7 @@ def _draw_stage(axes: Axes, place: int, gate: _Gate) -> None:
         spread = [[row["percent"] - row["low_percent"]], [row["high_percent"] - row["percent"]]]
         axes.errorbar(place, row["percent"], yerr=spread, color=palette.BLACK, capsize=5, linewidth=1.5, zorder=5)
         paper.dot(axes, place, row["percent"], look)
-    failed = gate.word == judged.FAIL
+    failed = gate.word == judgement.FAIL
     axes.text(
         place,
         _ABOVE,
@@ -88,7 +88,7 @@ def _draw_stage(axes: Axes, place: int, gate: _Gate) -> None:
             "facecolor": palette.PAPER,
             "edgecolor": palette.FAILURE.colour if failed else palette.INK,
             "linewidth": 2.5 if failed else 0.8,
-            "linestyle": "--" if gate.word == judged.TOO_FEW else "-",
+            "linestyle": "--" if gate.word == judgement.TOO_FEW else "-",
             "boxstyle": "square,pad=0.4" if failed else "round,pad=0.4",
         },
     )

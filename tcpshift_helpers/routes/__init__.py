@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tcpshift_helpers.errors import NotFoundError, ProfileError, UsageError
+from tcpshift_helpers.language import gettext as _
 from tcpshift_helpers.routes.base import Awaited, Route, Served, Told
 from tcpshift_helpers.routes.tcp_route import TcpRoute
 from tcpshift_helpers.routes.virtual_service import VirtualService
@@ -39,13 +40,15 @@ def kind_of(word: str) -> tuple[type[Route], str]:
     Raises:
         UsageError: it means no kind of route.
     """
-    kind, _, name = word.rpartition("/")
-    plain, _, group = kind.lower().partition(".")
+    kind, _slash, name = word.rpartition("/")
+    plain, _dot, group = kind.lower().partition(".")
     for each in KINDS:
         if (plain in each.NAMES and f"{each.GROUP}.".startswith(f"{group}." if group else "")) or not kind:
             return each, name
     raise UsageError(
-        f"{word} is no route of TCP connections. Write tcp-echo for a VirtualService, tcproute/tcp-echo for a TCPRoute."
+        _(
+            "{word} is no route of TCP connections. Write tcp-echo for a VirtualService, tcproute/tcp-echo for a TCPRoute."
+        ).format(word=word)
     )
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from tcpshift_helpers.errors import NotFoundError, UsageError
+from tcpshift_helpers.language import gettext as _
+from tcpshift_helpers.language import mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -40,9 +42,9 @@ class Awaited(NamedTuple):
 
     obj: Object
     judge: Callable[[Object], Told]
-    state: str = "in force"
+    state: str = mark("in force")
     required: bool = True
-    advice: str = "Look at: kubectl -n istio-system get pods"
+    advice: str = mark("Look at: kubectl -n istio-system get pods")
 
 
 class Served(NamedTuple):
@@ -150,18 +152,21 @@ def check_weights(new: Mapping[str, int], *, example: str, all_zero: str, most: 
         UsageError: there are none, one is negative, too large or no whole number, or all are 0.
     """
     if not new:
-        raise UsageError(f"No weights were given. Write for instance {example}.")
+        raise UsageError(_("No weights were given. Write for instance {example}.").format(example=example))
     for name, weight in new.items():
         if isinstance(weight, bool) or not isinstance(weight, int):
-            raise UsageError(
-                f"The weight of {name} is {weight!r}: weights are whole numbers, such as 80. Nothing was changed."
+            message = _(
+                "The weight of {name} is {weight!r}: weights are whole numbers, such as 80. Nothing was changed."
             )
+            raise UsageError(message.format(name=name, weight=weight))
         if weight < 0:
-            raise UsageError(f"The weight of {name} is {weight} < 0: weights are 0 or more. Nothing was changed.")
+            message = _("The weight of {name} is {weight} < 0: weights are 0 or more. Nothing was changed.")
+            raise UsageError(message.format(name=name, weight=weight))
         if most is not None and weight > most:
-            raise UsageError(f"The weight of {name} is {weight} > {most}, the largest there is. Nothing was changed.")
+            message = _("The weight of {name} is {weight} > {most}, the largest there is. Nothing was changed.")
+            raise UsageError(message.format(name=name, weight=weight, most=most))
     if not any(new.values()):
-        raise UsageError(f"{all_zero} Nothing was changed.")
+        raise UsageError(_("{refusal} Nothing was changed.").format(refusal=all_zero))
 
 
 def gateways_named(route: Route, group: str, names: Iterable[tuple[str, str]]) -> list[Object]:
@@ -179,6 +184,8 @@ def gateways_named(route: Route, group: str, names: Iterable[tuple[str, str]]) -
             404,
             "NotFound",
             f'{resource.plural}.{resource.group} "{wanted[0][1]}" not found',
-            f"{route.resource.kind} {route.name} names it, so no connection comes to its routes. Apply it first.",
+            _("{kind} {name} names it, so no connection comes to its routes. Apply it first.").format(
+                kind=route.resource.kind, name=route.name
+            ),
         )
     return found

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tcpshift_helpers.language import gettext as _
+from tcpshift_helpers.language import listed
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -79,11 +82,14 @@ def same_split(wanted: Split, seen: Split) -> bool:
 def in_words(splits: Mapping[int, Split]) -> str:
     """Splits by port for a person: `port 31400 to v1 80%, v2 20%`."""
     words = [
-        f"port {port or 'any'} to {', '.join(f'{where} {100 * share:g}%' for where, share in split.items())}"
+        _("port {port} to {destinations}").format(
+            port=port or _("any"),
+            destinations=listed(f"{where} {100 * share:g}%" for where, share in split.items()),
+        )
         for port, split in splits.items()
         if split
     ]
-    return "; ".join(words) or "no TCP route"
+    return _("; ").join(words) or _("no TCP route")
 
 
 def _active_listeners(config_dump: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -103,7 +109,7 @@ def _split_of_proxy(tcp_proxy: Mapping[str, Any]) -> Split:
     for one in clusters:
         parts = str(one["name"]).split("|")
         if len(parts) == 4:
-            _, port, subset, host = parts
+            _direction, port, subset, host = parts
             where = destination(host, int(port), subset, "")
             split[where] = split.get(where, 0.0) + int(one.get("weight", 0)) / total
     return split

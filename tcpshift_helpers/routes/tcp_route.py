@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tcpshift_helpers import conditions
 from tcpshift_helpers.errors import UsageError
+from tcpshift_helpers.language import gettext as _
+from tcpshift_helpers.language import listed, mark
 from tcpshift_helpers.routes.base import Awaited, Route, Served, Told, check_weights, gateways_named
 from tcpshift_helpers.routes.splits import Destination, Split, destination, split_of
 
@@ -43,18 +45,21 @@ class TcpRoute(Route):
     GROUP: ClassVar[str] = GROUP
     KIND: ClassVar[str] = "TCPRoute"
     NAMES: ClassVar[tuple[str, ...]] = ("tcproutes", "tcproute")
-    NOT_INSTALLED: ClassVar[str] = (
+    NOT_INSTALLED: ClassVar[str] = mark(
         "This cluster does not know TCPRoute: the definitions of the Gateway API are not installed, or are those of the "
         "standard channel, which has TCPRoute only since version 1.6.\n"
-        f"Install the experimental channel with: {INSTALL}\n"
-        f"An older Istio looks at TCPRoute only when told to: {ENABLE}"
+        "Install the experimental channel with: {install}\n"
+        "An older Istio looks at TCPRoute only when told to: {enable}",
+        install=INSTALL,
+        enable=ENABLE,
     )
-    NOT_APPLIED: ClassVar[str] = (
-        'Apply one first, for instance: kubectl.apply(cluster, "gateway-api/tcp-echo-all-v1.yaml")'
+    NOT_APPLIED: ClassVar[str] = mark(
+        "Apply one first, for instance: {command}",
+        command='kubectl.apply(cluster, "gateway-api/tcp-echo-all-v1.yaml")',
     )
     # istiod may see a Service or a Gateway later than the route that was applied after it: such a no does not last.
     REFUSAL_SECONDS: ClassVar[float] = 2.0
-    AFTER_REFUSAL: ClassVar[str] = "Correct the route, or create what it names, and wait again."
+    AFTER_REFUSAL: ClassVar[str] = mark("Correct the route, or create what it names, and wait again.")
 
     def weights(self) -> dict[str, int]:
         """By the names of backends; a missing weight is 1, as the Gateway API says."""
@@ -69,8 +74,10 @@ class TcpRoute(Route):
         check_weights(
             new,
             example='{"tcp-echo-v1": 80, "tcp-echo-v2": 20}',
-            all_zero="With every weight 0 the gateway would accept connections and cut each of them: give at least one "
-            "backend a weight above 0.",
+            all_zero=_(
+                "With every weight 0 the gateway would accept connections and cut each of them: give at least one "
+                "backend a weight above 0."
+            ),
             most=LARGEST_WEIGHT,
         )
         backends = self._backends()
@@ -90,12 +97,12 @@ class TcpRoute(Route):
         gateways = self.gateways()
         there = {_key(gateway["metadata"]) for gateway in gateways}
         parents = [parent for parent in self._parents() if (self._namespace_of(parent), parent["name"]) in there]
-        programmed_advice = f"Look at: kubectl -n {self.namespace} describe gtw"
-        advice = (
-            f"Look at: kubectl -n istio-system get pods. An older Istio looks at TCPRoute only when told to: {ENABLE}"
-        )
+        programmed_advice = _("Look at: kubectl -n {namespace} describe gtw").format(namespace=self.namespace)
+        advice = _(
+            "Look at: kubectl -n istio-system get pods. An older Istio looks at TCPRoute only when told to: {enable}"
+        ).format(enable=ENABLE)
         return [
-            *(Awaited(gateway, programmed, "programmed", advice=programmed_advice) for gateway in gateways),
+            *(Awaited(gateway, programmed, _("programmed"), advice=programmed_advice) for gateway in gateways),
             Awaited(self.obj, lambda seen: self._judge(seen, parents), advice=advice),
         ]
 
@@ -121,7 +128,11 @@ class TcpRoute(Route):
         """
         names = [(self._namespace_of(parent), str(parent["name"])) for parent in self._parents()]
         if not names:
-            raise UsageError(f"TCPRoute {self.name} names no Gateway in spec.parentRefs, so no connection comes to it.")
+            raise UsageError(
+                _("TCPRoute {name} names no Gateway in spec.parentRefs, so no connection comes to it.").format(
+                    name=self.name
+                )
+            )
         return gateways_named(self, GROUP, names)
 
     def attached(self) -> list[tuple[Object, dict[str, Any]]]:
@@ -143,7 +154,9 @@ class TcpRoute(Route):
             if rule.get("backendRefs"):
                 return list(rule["backendRefs"])
         raise UsageError(
-            f"TCPRoute {self.name} has no backendRefs, so there is no split of TCP connections to look at."
+            _("TCPRoute {name} has no backendRefs, so there is no split of TCP connections to look at.").format(
+                name=self.name
+            )
         )
 
     def _parents(self) -> list[dict[str, Any]]:
@@ -194,10 +207,12 @@ class TcpRoute(Route):
             and self.cluster.read_or_none(services, name, self._namespace_of(backend)) is None
         ]
         if unknown:
-            there = ", ".join(one["metadata"]["name"] for one in self.cluster.list(services, self.namespace))
+            there = listed(one["metadata"]["name"] for one in self.cluster.list(services, self.namespace))
             raise UsageError(
-                f"There is no Service {', '.join(unknown)} in {self.namespace}. Services there: {there or 'none'}. "
-                "Create it first, or correct the name; nothing was changed."
+                _(
+                    "There is no Service {names} in {namespace}. Services there: {services}. "
+                    "Create it first, or correct the name; nothing was changed."
+                ).format(names=listed(unknown), namespace=self.namespace, services=there or _("none"))
             )
 
 

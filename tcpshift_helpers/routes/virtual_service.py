@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tcpshift_helpers import conditions
 from tcpshift_helpers.errors import UsageError
+from tcpshift_helpers.language import gettext as _
+from tcpshift_helpers.language import listed, mark
 from tcpshift_helpers.routes.base import Awaited, Route, Served, Told, check_weights, gateways_named
 from tcpshift_helpers.routes.splits import Split, destination, split_of
 
@@ -29,11 +31,13 @@ class VirtualService(Route):
     GROUP: ClassVar[str] = GROUP
     KIND: ClassVar[str] = "VirtualService"
     NAMES: ClassVar[tuple[str, ...]] = ("virtualservices", "virtualservice", "vs")
-    NOT_INSTALLED: ClassVar[str] = (
+    NOT_INSTALLED: ClassVar[str] = mark(
         "This cluster does not know VirtualService: Istio is not installed. See https://istio.io/latest/docs/setup/"
     )
-    NOT_APPLIED: ClassVar[str] = 'Apply one first, for instance: kubectl.apply(cluster, "tcp-echo-all-v1.yaml")'
-    AFTER_REFUSAL: ClassVar[str] = "What was in force before stays so. Correct the object and apply it again."
+    NOT_APPLIED: ClassVar[str] = mark(
+        "Apply one first, for instance: {command}", command='kubectl.apply(cluster, "tcp-echo-all-v1.yaml")'
+    )
+    AFTER_REFUSAL: ClassVar[str] = mark("What was in force before stays so. Correct the object and apply it again.")
 
     def weights(self) -> dict[str, int]:
         """By subset; a lone destination without a weight counts as 100."""
@@ -44,7 +48,7 @@ class VirtualService(Route):
         check_weights(
             new,
             example='{"v1": 80, "v2": 20}',
-            all_zero="total destination weight = 0: give at least one subset a weight above 0.",
+            all_zero=_("total destination weight = 0: give at least one subset a weight above 0."),
         )
         host = _first_route(self.obj)[0]["destination"]["host"]
         operations = []
@@ -87,7 +91,7 @@ class VirtualService(Route):
     def _gateways(self) -> list[Object]:
         words = [str(word) for word in self.obj["spec"].get("gateways") or [] if word != "mesh"]
         parts = [word.rpartition("/") for word in words]
-        return gateways_named(self, GROUP, [(namespace or self.namespace, name) for namespace, _, name in parts])
+        return gateways_named(self, GROUP, [(namespace or self.namespace, name) for namespace, _slash, name in parts])
 
     def _split(self, route: list[dict[str, Any]], new: Mapping[str, int]) -> list[dict[str, Any]]:
         """A route with these weights, to the destinations it had and, where a subset is new in it, to others like them."""
@@ -103,8 +107,10 @@ class VirtualService(Route):
             unknown = [subset for subset in missing if subset not in there]
             if unknown:
                 raise UsageError(
-                    f"There is no subset {', '.join(unknown)} of {first['host']}. Subsets there are: {', '.join(there) or 'none'}. "
-                    "Add it to the DestinationRule first, or correct the name; nothing was changed."
+                    _(
+                        "There is no subset {names} of {host}. Subsets there are: {subsets}. "
+                        "Add it to the DestinationRule first, or correct the name; nothing was changed."
+                    ).format(names=listed(unknown), host=first["host"], subsets=listed(there) or _("none"))
                 )
             known |= {subset: {**first, "subset": subset} for subset in missing}
         return [{"destination": known[subset], "weight": weight} for subset, weight in new.items()]
@@ -122,7 +128,9 @@ def weights_of(virtual_service: Object) -> dict[str, int]:
         subset = entry.get("destination", {}).get("subset")
         if not subset:
             raise UsageError(
-                f"VirtualService {name} routes to {entry.get('destination', {}).get('host')} without a subset, so there are no weights by version."
+                _(
+                    "VirtualService {name} routes to {host} without a subset, so there are no weights by version."
+                ).format(name=name, host=entry.get("destination", {}).get("host"))
             )
         result[subset] = result.get(subset, 0) + int(entry.get("weight", 0))
     if len(result) == 1 and not any(result.values()):
@@ -187,5 +195,7 @@ def _first_route(virtual_service: Object) -> list[dict[str, Any]]:
         if entry.get("route"):
             return copy.deepcopy(list(entry["route"]))
     raise UsageError(
-        f"VirtualService {virtual_service['metadata']['name']} has no TCP route, so there is no split of TCP connections to look at."
+        _("VirtualService {name} has no TCP route, so there is no split of TCP connections to look at.").format(
+            name=virtual_service["metadata"]["name"]
+        )
     )

@@ -10,8 +10,9 @@ import pytest
 from scipy import stats
 
 from tcpshift_helpers import distribution
-from tcpshift_helpers.distribution import FAIL, PASS, TOO_FEW, Counts
+from tcpshift_helpers.distribution import Counts
 from tcpshift_helpers.errors import UsageError
+from tcpshift_helpers.judgement import FAIL, PASS, TOO_FEW
 
 SPLIT = {"v1": 80, "v2": 20}
 

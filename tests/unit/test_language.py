@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import re
 import string
 import subprocess
@@ -23,37 +24,44 @@ if TYPE_CHECKING:
     from babel.messages import Message
 
 MARKS = {"_", "gettext", "ngettext", "mark"}
-# The command line and what starts the laboratory speak English, as kubectl does; the palette has no words but CSS, and the
-# analysis none but istioctl's.
-ENGLISH_ALONE = {"analysis.py", "cli.py", "lab.py", "language.py", "palette.py"}
-NOT_YET = {"course.py", "in_force.py", "ingress.py", "istio.py", "preflight.py", "steps.py"}
-LEARNERS_HALF = sorted(
-    path for path in [*PACKAGE.glob("*.py"), *PACKAGE.glob("plots/*.py")] if path.name not in ENGLISH_ALONE | NOT_YET
-)
-each_module = pytest.mark.parametrize("path", LEARNERS_HALF, ids=lambda path: path.stem)
+# The command line and what starts the laboratory speak English, as kubectl does, and so does the sandbox; the palette has no
+# words but CSS, and the analysis none but istioctl's.
+ENGLISH_ALONE = {"analysis.py", "cli.py", "lab.py", "language.py", "palette.py", "sandbox"}
+LEARNERS_HALF = [
+    path for path in sorted(PACKAGE.rglob("*.py")) if path.relative_to(PACKAGE).parts[0] not in ENGLISH_ALONE
+]
+each_module = pytest.mark.parametrize("path", LEARNERS_HALF, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 each_language = pytest.mark.parametrize("tag", TAGS)
-# Texts that begin so are not ours to translate.
+# Texts that begin so are not ours to translate; {} stands for what is put into one.
 OTHERS_WORDS = (
     # what is typed
     "$ ",
     "kubectl ",
     "istioctl ",
+    "app in (",
     # kubectl's and the API server's
     "Error from server",
     "No resources found",
     "Invalid value: ",
     "command terminated with exit code",
-    "' already has a value (",
+    "'{}' already has a value ({}), and --overwrite is false",
     "condition met",
+    'deployment "{}" successfully rolled out',
     "ensure CRDs are installed first",
     "no matches for kind",
     "no matching resources found",
     "not labeled",
+    'namespaces "{}" not found',
     "resource(s) were provided, but no name was specified",
     "the namespace from the provided object",
     "the server doesn't have a resource type",
     "unable to parse",
     "waiting for deployment spec update to be observed",
+    "{} of {} updated replicas are available",
+    "{} old replicas are pending termination",
+    "{} out of {} new replicas have been updated",
+    '{}.{} "{}" not found',
+    "{}/{} condition met",
     # Python's, its libraries' and the operating system's
     "Connect call failed",
     "axes fraction",
@@ -63,22 +71,10 @@ OTHERS_WORDS = (
     "Network is unreachable",
     "No route to host",
     "Temporary failure in name resolution",
-    "has no attribute",
+    "module {} has no attribute",
     "mapping values are not allowed",
     "timed out",
     "upper left",
-)
-# What follows in a text of theirs after something was put into it.
-OTHERS_SEQUELS = (
-    "), and --overwrite is false",
-    " out of ",
-    " new replicas have been updated",
-    " old replicas are pending termination",
-    " updated replicas are available",
-    '" successfully rolled out',
-    '" in version "',
-    '" does not match the namespace "',
-    '" not found',
 )
 
 
@@ -96,18 +92,25 @@ def prose_without_mark(path: Path) -> Iterator[str]:
     for node in ast.walk(tree):
         if is_call_of(node, MARKS):
             excused |= {id(inner) for argument in node.args for inner in ast.walk(argument)}
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        if isinstance(node, ast.Expr):  # a docstring
             excused.add(id(node.value))
+        if isinstance(node, ast.JoinedStr):
+            excused |= {id(part) for part in node.values}  # judged as a whole
     for node in ast.walk(tree):
+        text = text_of(node)
         if (
-            isinstance(node, ast.Constant)
-            and isinstance(node.value, str)
-            and id(node) not in excused
-            and re.search(r"[a-z]{2,}[,:;]? [a-z]{2,}", node.value)
-            and not node.value.strip().startswith(OTHERS_WORDS)
-            and node.value not in OTHERS_SEQUELS
+            id(node) not in excused
+            and re.search(r"[a-z]{2,}[,:;]? [a-z]{2,}", text)
+            and not text.strip().startswith(OTHERS_WORDS)
         ):
-            yield f"{path.name}:{node.lineno}: {node.value}"
+            yield f"{path.name}:{node.lineno}: {text}"  # type: ignore[attr-defined]
+
+
+def text_of(node: ast.AST) -> str:
+    """The text that a node is, with {} for what is put into it; empty when it is none."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(text_of(part) or "{}" for part in node.values)
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def is_call_of(node: ast.AST, names: set[str]) -> TypeGuard[ast.Call]:
@@ -225,6 +228,14 @@ def test_numbers_choose_the_form(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [language.ngettext(*forms, number) for number in (0, 1, 2)] == [forms[1], forms[0], forms[1]]
     monkeypatch.setenv(language.VARIABLE, "zh-CN")
     assert len({language.ngettext(*forms, number) for number in (0, 1, 2)}) == 1
+
+
+def test_a_constant_is_english_to_code_and_translated_where_it_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    title = language.mark("{count} of {count} fresh probes are answered by v1", count=20)
+    assert title == str(title) == "20 of 20 fresh probes are answered by v1"
+    monkeypatch.setenv(language.VARIABLE, "zh-CN")
+    assert title == "20 of 20 fresh probes are answered by v1"
+    assert str(title) == f"{title}" == str(copy.deepcopy(title)) == "新做的 20 次探测全部由 v1 应答"
 
 
 def test_one_language_alone_wins_over_everything_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -288,3 +288,15 @@ def test_a_gateway_that_does_not_answer(cluster: Cluster, monkeypatch: pytest.Mo
     found = problem(cluster, "answers-all-v1")
     assert found is not None
     assert found[0].startswith("20 of 20 probes got no answer")
+
+
+def test_a_check_is_printed_in_the_language_of_the_notebook(
+    cluster: Cluster, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TCPSHIFT_LANGUAGE", "zh-CN")
+    assert not course.check(replace(cluster, namespace="no-such"), "namespace")
+    assert capsys.readouterr().out.splitlines() == [
+        "尚未完成：命名空间已存在，其中新建的 Pod 会注入 Sidecar",
+        "  原因：没有命名空间 no-such",
+        "  下一步：kubectl.create_namespace(cluster)",
+    ]
