@@ -12,6 +12,12 @@ LARGEST_BODY_BYTES = 3 * 1024 * 1024
 LARGEST_COPIES_BYTES = 3 * 1024 * 1024
 MOST_PATCH_OPERATIONS = 10_000
 
+# How deep objects and lists may be nested in JSON and YAML. kube-apiserver allows 10,000, but what reads, compares and merges them here calls
+# itself for each level, and Python ends that near 1,000 calls. The deepest definition of Istio or the Gateway API has 40 levels.
+DEEPEST_NESTING = 200
+# What a YAML document may grow to once its aliases are written out: ten to a line, nine lines make a billion of them.
+MOST_YAML_NODES = 1_000_000
+
 # Open at a time at the API server. 400 is kube-apiserver's --max-requests-inflight, which leaves watches out: a process there may have
 # hundreds of thousands of files open, here 1,024 by default on most systems, and something has to be left for requests. The sandbox's own
 # parts hold about 40. Measured: an idle watch costs 65 KB, one whose client does not read 250 KB, so all of them at worst 100 MB.

@@ -278,6 +278,25 @@ def test_an_update_is_not_blamed_for_what_it_leaves_as_it_was(api, group, widget
 
 
 @pytest.mark.parity("API: custom resources, status and scale", "works")
+def test_a_schema_that_names_no_fields_takes_all_as_deep_as_they_are(api, group, namespace):
+    """And so deep objects go through everything that is done to an object: 200 levels are what a body may have here."""
+    establish(api, definition(group, {"type": "object", "x-kubernetes-preserve-unknown-fields": True}))
+    path, levels = f"/apis/{group}/v1/namespaces/{namespace}/widgets", 190
+    for number, (opening, closing) in enumerate([('{"a":', "}"), ("[", "]")]):
+        deep = json.loads(opening * levels + "1" + closing * levels)
+        head = {"apiVersion": f"{group}/v1", "kind": "Widget", "metadata": {"name": f"w{number}"}}
+        created = api.post(path, {**head, "spec": deep})
+        assert (created.code, created.body["spec"]) == (201, deep)
+        assert api.put(f"{path}/w{number}", {**created.body, "spec": [deep]}).code == 200
+        assert api.patch(f"{path}/w{number}", {"other": deep}).body["other"] == deep
+        copied = [{"op": "copy", "from": "/other", "path": "/third"}, {"op": "test", "path": "/third", "value": deep}]
+        assert api.patch(f"{path}/w{number}", copied, "application/json-patch+json").body["third"] == deep
+        applied = {**head, "fourth": deep}
+        answer = api.patch(f"{path}/w{number}?fieldManager=m", applied, "application/apply-patch+yaml")
+        assert (answer.code, answer.body["fourth"]) == (200, deep)
+    assert [item["fourth"] for item in api.get(path).body["items"]][1] == deep
+
+
 def test_status_is_a_subresource(api, widgets):
     created = api.post(widgets, {**widget(widgets), "status": {"ready": 7}}).body
     assert "status" not in created

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+from tcpshift_helpers.sandbox import limits
 from tcpshift_helpers.sandbox.apiserver.go_values import json_type, quoted
 from tcpshift_helpers.sandbox.apiserver.json_syntax import syntax_error
 from tcpshift_helpers.sandbox.apiserver.status import StatusError, bad_request
@@ -148,10 +149,22 @@ def _load_json(body: bytes) -> tuple[Any, list[str]]:
     try:
         obj = json.loads(text, object_pairs_hook=to_dict, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
-        raise ValueError(syntax_error(text)) from None
+        raise ValueError(syntax_error(body)) from None
+    if _is_too_deep(body, obj):
+        raise ValueError(syntax_error(body))
     if not duplicates_seen:
         return obj, []
     return obj, [f"duplicate field {quoted(path)}" for path in _duplicates(json.loads(text, object_pairs_hook=_Pairs))]
+
+
+def _is_too_deep(body: bytes, value: Any) -> bool:
+    if body.count(b"{") + body.count(b"[") <= limits.DEEPEST_NESTING:  # true of nearly all, and quickly seen
+        return False
+    level = [value]
+    for _ in range(limits.DEEPEST_NESTING):
+        inner = (part for each in level for part in (each.values() if isinstance(each, dict) else each))
+        level = [part for part in inner if isinstance(part, (dict, list))]
+    return bool(level)
 
 
 def _duplicates(value: Any, path: str = "") -> Iterator[str]:

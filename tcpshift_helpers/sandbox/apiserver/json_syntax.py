@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from tcpshift_helpers.sandbox import limits
 from tcpshift_helpers.sandbox.apiserver.go_values import quoted
 
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -27,6 +28,7 @@ class _Scanner:
     def __init__(self, text: str) -> None:
         self._text = text
         self._position = 0
+        self._depth = 0
 
     def scan(self) -> None:
         self._value()
@@ -61,10 +63,21 @@ class _Scanner:
         else:
             raise self._unexpected("looking for beginning of value")
 
-    def _members(self) -> None:
+    def _enter(self) -> None:
+        """Go into an object or a list."""
+        self._depth += 1
+        if self._depth > limits.DEEPEST_NESTING:
+            raise self._unexpected("exceeded max depth")
         self._position += 1
+
+    def _leave(self) -> None:
+        self._depth -= 1
+        self._position += 1
+
+    def _members(self) -> None:
+        self._enter()
         if self._skip_space() == "}":
-            self._position += 1
+            self._leave()
             return
         while True:
             if self._skip_space() != '"':
@@ -78,9 +91,9 @@ class _Scanner:
                 return
 
     def _elements(self) -> None:
-        self._position += 1
+        self._enter()
         if self._skip_space() == "]":
-            self._position += 1
+            self._leave()
             return
         while True:
             self._value()
@@ -91,8 +104,11 @@ class _Scanner:
         character = self._skip_space()
         if character not in {closing, ","} or not character:
             raise self._unexpected(context)
+        if character == closing:
+            self._leave()
+            return True
         self._position += 1
-        return character == closing
+        return False
 
     def _string(self) -> None:
         match = _STRING.match(self._text, self._position)
@@ -133,12 +149,10 @@ class _Scanner:
             raise self._unexpected("in exponent of numeric literal", inside_token=True)
 
 
-def syntax_error(text: str) -> str:
-    """The sentence for the first fault in `text`; `text` must not be valid JSON."""
+def syntax_error(body: bytes) -> str:
+    """The sentence for the first fault in `body`, which must not be valid JSON, or be nested too deep."""
     try:
-        _Scanner(text).scan()
+        _Scanner(body.decode("latin-1")).scan()  # Go, too, shows the single bytes of a text as characters
     except _SyntaxError as error:
         return str(error)
-    except RecursionError:
-        return "exceeded max depth"
     return _END

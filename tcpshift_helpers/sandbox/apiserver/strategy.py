@@ -151,7 +151,7 @@ class CustomResourceStrategy(Strategy):
         """A status that the definition has a default for is there from the beginning."""
         super().prepare_for_create(obj)
         definition = self.resource.definition
-        status = definition.schema["properties"].get("status", {}) if definition else {}
+        status = definition.schema.get("properties", {}).get("status", {}) if definition else {}
         if "status" in self.resource.subresources and "default" in status:
             obj["status"] = copy.deepcopy(status["default"])
 

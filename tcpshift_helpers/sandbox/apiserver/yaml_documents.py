@@ -12,14 +12,14 @@ import re
 from typing import Any
 
 import yaml
-from yaml.events import CollectionEndEvent, CollectionStartEvent, DocumentEndEvent
+from yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, DocumentEndEvent, NodeEvent
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from tcpshift_helpers.sandbox import limits
 
 _BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser's complaints are worded as the server's
 
 _TRUE = frozenset({"y", "yes", "true", "on"})
-_MAX_DEPTH = 200
-_MAX_NODES = 1_000_000
 
 
 class _Loader(_BASE):  # type: ignore[misc]  # the base is chosen at run time
@@ -79,7 +79,7 @@ def load_first(body: bytes) -> tuple[Any, list[str]]:
     text = body.decode(errors="replace")
     loader = None
     try:
-        _check_depth(text)
+        _check_nodes(text)
         loader = _Loader(text)
         node = loader.get_node() if loader.check_node() else None
         if node is None:
@@ -98,16 +98,21 @@ def load_first(body: bytes) -> tuple[Any, list[str]]:
     return value, told
 
 
-def _check_depth(text: str) -> None:
-    """Refuse deep nesting before nodes are made of it: libyaml's recursion would end the process."""
-    depth = 0
+def _check_nodes(text: str) -> None:
+    """Refuse deep nesting before nodes are made of it, for libyaml's recursion would end the process; and aliases of nothing."""
+    depth, anchors = 0, set()
     for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, NodeEvent) and not isinstance(event, AliasEvent):
+            anchors.add(event.anchor)
         if isinstance(event, CollectionStartEvent):
             depth += 1
-            if depth > _MAX_DEPTH:
-                raise ValueError(f"exceeded max depth of {_MAX_DEPTH}")
+            if depth > limits.DEEPEST_NESTING:
+                words = f"exceeded max depth of {limits.DEEPEST_NESTING}"
+                raise yaml.scanner.ScannerError(None, None, words, event.start_mark)  # type: ignore[arg-type] # a mark of either parser
         elif isinstance(event, CollectionEndEvent):
             depth -= 1
+        elif isinstance(event, AliasEvent) and event.anchor not in anchors:
+            raise ValueError(f"unknown anchor '{event.anchor}' referenced")
         elif isinstance(event, DocumentEndEvent):
             return
 
@@ -129,7 +134,7 @@ def _expanded_size(node: Node, sizes: dict[int, int]) -> int:
         size += sum(_expanded_size(part, sizes) for pair in node.value for part in pair)
     elif isinstance(node, SequenceNode):
         size += sum(_expanded_size(item, sizes) for item in node.value)
-    if size > _MAX_NODES:
+    if size > limits.MOST_YAML_NODES:
         raise ValueError("document contains excessive aliasing")
     sizes[id(node)] = size
     return size

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tcpshift_helpers.sandbox import limits
 from tcpshift_helpers.sandbox.apiserver.decoding import JSON, MERGE_PATCH, YAML, decode, decode_patch
 from tcpshift_helpers.sandbox.apiserver.json_syntax import syntax_error
 from tcpshift_helpers.sandbox.apiserver.status import StatusError
@@ -31,7 +32,7 @@ def test_every_text_that_is_no_json_has_its_sentence(text: str) -> None:
     try:
         json.loads(text, parse_constant=lambda name: 1 / 0)
     except (ValueError, ZeroDivisionError):
-        sentence = syntax_error(text)
+        sentence = syntax_error(text.encode())
         assert sentence.startswith(("invalid character ", "unexpected end of JSON input"))
 
 
@@ -80,10 +81,21 @@ def test_patches_have_content_types_of_their_own() -> None:
         decode_patch(b"{}", JSON)
 
 
-def test_deeply_nested_json_is_refused_and_not_a_crash() -> None:
-    for content_type in (JSON, YAML):
-        with pytest.raises(StatusError):
-            decode(b"[" * 100_000, content_type)
+@pytest.mark.parametrize("content_type", [JSON, YAML])
+@pytest.mark.parametrize("depth", [limits.DEEPEST_NESTING + 1, 950, 100_000])
+def test_deeply_nested_bodies_are_refused_and_not_a_crash(content_type: str, depth: int) -> None:
+    for opening, closing in (("[", "]"), ('{"a":', "}")):
+        for end in (f"1{closing * depth}", ""):
+            with pytest.raises(StatusError, match="exceeded max depth"):
+                decode((opening * depth + end).encode(), content_type)
+
+
+@pytest.mark.parametrize("content_type", [JSON, YAML])
+def test_bodies_as_deep_as_may_be_are_read(content_type: str) -> None:
+    lists = limits.DEEPEST_NESTING - 1
+    body = b'{"a":' + b"[" * lists + b"]" * lists + b',"b":[' + b"[]," * lists + b"{}]}"
+    obj, _ = decode(body, content_type)
+    assert obj["b"] == [[]] * lists + [{}]
 
 
 def test_yaml_bombs_are_refused_and_not_a_crash() -> None:
