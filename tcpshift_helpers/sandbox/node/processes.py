@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from tcpshift_helpers.sandbox.home import Home
@@ -127,13 +127,24 @@ def end_unrecorded(home: Home) -> int:
     records = [record for folder in _pod_directories(home) for record in read_records(folder)]
     # What a container started itself has inherited its mark.
     recorded = {record.mark for record in records if find(record)}
-    marks = ((process, _mark(process)) for process in psutil.process_iter())
-    unrecorded = [process for process, mark in marks if mark.startswith(pods) and mark not in recorded]
-    for process in unrecorded:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
+    unrecorded = _kill([process for process, mark in _marks() if mark.startswith(pods) and mark not in recorded])
     still_running(unrecorded, _KILL_SECONDS)
     return len(unrecorded)
+
+
+def end_all_of(leader: int, mark: str) -> None:
+    """End at once all that a session's leader has started: what is in its session, and what has left that with its mark.
+
+    What is started meanwhile is ended, too. Call it before the leader is reaped: until then its number is no stranger's.
+
+    Args:
+        leader: process id, and so the id of its session.
+        mark: value of `MARK` in its environment, no other's.
+    """
+    while left := [process for process, found in _marks() if found == mark or _is_in_session(process.pid, leader)]:
+        running = _kill([process for process in left if _runs(process)])
+        if not running or still_running(running, _KILL_SECONDS):
+            return
 
 
 def still_running(some: list[psutil.Process], timeout_seconds: float) -> list[psutil.Process]:
@@ -170,6 +181,27 @@ def _runs(process: psutil.Process) -> bool:
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
+        return False
+
+
+def _kill(some: list[psutil.Process]) -> list[psutil.Process]:
+    for process in some:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    return some
+
+
+def _marks() -> Iterator[tuple[psutil.Process, str]]:
+    """Every process there is, and its mark."""
+    return ((process, _mark(process)) for process in psutil.process_iter())
+
+
+def _is_in_session(pid: int, leader: int) -> bool:
+    if sys.platform == "win32":
+        return False
+    try:
+        return os.getsid(pid) == leader
+    except OSError:
         return False
 
 

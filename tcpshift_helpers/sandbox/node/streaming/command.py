@@ -1,7 +1,7 @@
-"""The process of an exec: started in a session of its own, on pipes or on a terminal; it and its group end together.
+"""The process of an exec: started in a session of its own, on pipes or on a terminal; it and all that it started end together.
 
-What it leaves running in its process group ends with it, unlike in a real container, where that may live on: here nothing
-else would ever end it. Where a terminal is asked for, `sh` opens it once more and thereby makes it the controlling terminal; Python would
+What it leaves running ends with it, jobs of a shell and daemons, too, unlike in a real container, where they may live on: here
+nothing else would ever end them. Where a terminal is asked for, `sh` opens it once more and thereby makes it the controlling terminal; Python would
 have to run code between fork and exec to do that.
 """
 
@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING
 
 from tcpshift_helpers.sandbox.node import images
 from tcpshift_helpers.sandbox.node.container_process import ended
-from tcpshift_helpers.sandbox.node.processes import MARK, signal_group
+from tcpshift_helpers.sandbox.node.processes import MARK, end_all_of, signal_group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ class Place:
     Attributes:
         environment: all of it.
         directory: its working directory.
-        mark: whose it is, for whoever has to end what a killed agent left.
+        mark: whose it is, for whoever has to end what it or a killed agent left; no other command has the same.
     """
 
     environment: Mapping[str, str]
@@ -55,9 +55,10 @@ class Command:
         outputs: what it writes: standard output and error, or the one output of a terminal.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], terminal: int | None = None) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], mark: str, terminal: int | None = None) -> None:
         self.outputs: list[asyncio.StreamReader] = []
         self._process = process
+        self._mark = mark
         self._terminal = terminal
         self._stdin: asyncio.StreamWriter | None = None
         self._transports: list[asyncio.BaseTransport] = []
@@ -77,7 +78,8 @@ class Command:
         found = [program, *words[1:]]
         if terminal:
             return await cls._start_on_terminal(found, place)
-        command = cls(_popen(found, place, subprocess.PIPE if stdin else subprocess.DEVNULL, subprocess.PIPE))
+        process = _popen(found, place, subprocess.PIPE if stdin else subprocess.DEVNULL, subprocess.PIPE)
+        command = cls(process, place.mark)
         await command._connect()
         return command
 
@@ -93,7 +95,7 @@ class Command:
             raise
         finally:
             os.close(theirs)
-        command = cls(process, ours)
+        command = cls(process, place.mark, ours)
         await command._connect()
         return command
 
@@ -143,10 +145,11 @@ class Command:
             termios.tcsetwinsize(self._terminal, (rows, columns))
 
     async def wait(self) -> int:
-        """Wait for its end, and end what it left in its group; gives its exit code, 128 + n after signal n."""
+        """Wait for its end, and end what it left; gives its exit code, 128 + n after signal n."""
         await ended(self._process.pid)
-        # Before the pid is given back by reaping it: until then the group cannot be anybody else's.
+        # Before the pid is given back by reaping it: until then group and session cannot be anybody else's.
         self.kill()
+        await asyncio.to_thread(end_all_of, self._process.pid, self._mark)
         code = self._process.wait()
         return code if code >= 0 else 128 - code
 

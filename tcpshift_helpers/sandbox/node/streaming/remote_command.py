@@ -79,7 +79,8 @@ class Session:
 
     async def exec(self, words: Sequence[str], container: Container, process: ContainerProcess) -> None:
         """Run a command in a container to its end."""
-        place = Place(container.environment, container.working_directory, f"{process.record.mark}/exec")
+        mark = f"{process.record.mark}/exec/{secrets.token_hex(8)}"
+        place = Place(container.environment, container.working_directory, mark)
         try:
             command = await Command.start(words, place, stdin=self._options.stdin, terminal=self._options.tty)
         except CommandError as error:
