@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from aiohttp import StreamReader, web
 
 from tcpshift_helpers.sandbox.apiserver.status import bad_request, internal_error
+from tcpshift_helpers.sandbox.hangup import has_hung_up
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -150,21 +151,29 @@ async def _join(
                 writer.write(chunk)
                 await writer.drain()
 
-    async def to_client() -> None:
+    async def to_client() -> bool:
+        """Whether the client was still there when the kubelet had sent its last byte."""
         with contextlib.suppress(OSError):
             while data := await reader.read(_BUFFER_BYTES):
                 await response.write(data)
+                # One that is not read from, since the kubelet does not read, has to be asked.
+                if has_hung_up(request.transport):
+                    return False
+        return True
 
-    copying = [asyncio.create_task(to_kubelet()), asyncio.create_task(to_client())]
+    sending, answering = asyncio.create_task(to_kubelet()), asyncio.create_task(to_client())
     try:
-        await asyncio.wait(copying, return_when=asyncio.FIRST_COMPLETED)
-        if not copying[1].done():
+        await asyncio.wait([sending, answering], return_when=asyncio.FIRST_COMPLETED)
+        if not answering.done() or not answering.result():
             # The client has gone: what it sent last still reaches the kubelet.
+            await asyncio.wait([sending], timeout=_LAST_WORDS_SECONDS)
             writer.close()
             with contextlib.suppress(OSError, TimeoutError):
                 await asyncio.wait_for(writer.wait_closed(), _LAST_WORDS_SECONDS)
+            if request.transport is not None:
+                request.transport.abort()
     finally:
-        for task in copying:
+        for task in (sending, answering):
             task.cancel()
-        await asyncio.gather(*copying, return_exceptions=True)
+        await asyncio.gather(sending, answering, return_exceptions=True)
     return response

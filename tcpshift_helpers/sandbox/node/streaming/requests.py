@@ -128,7 +128,7 @@ class StreamRequests:
         with self._sessions.one():
             await socket.prepare(request)
             with contextlib.suppress(ConnectionError, ProtocolError):
-                async with pinged(socket):
+                async with pinged(socket, request.transport):
                     yield socket
             await socket.close()
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import WSMsgType, web
 
 from tcpshift_helpers.sandbox import limits
+from tcpshift_helpers.sandbox.hangup import has_hung_up
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterable
@@ -48,17 +49,20 @@ async def messages(socket: web.WebSocketResponse) -> AsyncIterator[bytes]:
 
 
 @contextlib.asynccontextmanager
-async def pinged(socket: web.WebSocketResponse) -> AsyncIterator[None]:
+async def pinged(socket: web.WebSocketResponse, connection: asyncio.Transport | None) -> AsyncIterator[None]:
     """Ping the client now and then. Its answers are not waited for: they stand behind what a command does not read yet.
 
-    A client that has vanished while it was not read from is only noticed by writing to it.
+    A client that has vanished while it was not read from is only noticed by writing to it, or by asking. Then its connection is
+    cut, and with it ends the request.
     """
 
     async def ping() -> None:
         with contextlib.suppress(ConnectionError):
-            while True:
+            while not has_hung_up(connection):
                 await asyncio.sleep(PING_SECONDS)
                 await socket.ping()
+        if connection is not None:
+            connection.abort()
 
     task = asyncio.create_task(ping())
     try:

@@ -142,10 +142,20 @@ async def test_it_ends_with_its_container(node: Node, pod: str, open_session: An
     assert (await session.end()).code == 128 + signal.SIGKILL
 
 
-async def test_what_it_leaves_in_its_group_ends_with_it(pod: str, open_session: Any, until: Any) -> None:
-    done = await (await open_session(pod, "sh", "-c", "sleep 1000 & echo $!")).end()
+@pytest.mark.parametrize(
+    "script",
+    [
+        "sleep 1000 & echo $!",
+        "set -m; sleep 1000 & echo $!",
+        "mkfifo it; setsid sh -c 'echo $$ > it; read line < it' & cat it",
+    ],
+    ids=["in its group", "a job with a group of its own", "a daemon"],
+)
+async def test_what_it_leaves_ends_with_it(node: Node, pod: str, open_session: Any, until: Any, script: str) -> None:
+    done = await (await open_session(pod, "sh", "-c", script)).end()
     assert done.code == 0
-    await until(lambda: not runs(int(done.channels[1])), "the sleep to end")
+    await until(lambda: not runs(int(done.channels[1])), "what it left to end")
+    assert processes.find(node.records("pod")[0]), "the container is left alone"
 
 
 async def test_what_a_killed_agent_left_is_found(node: Node, pod: str, open_session: Any, until: Any) -> None:
@@ -268,18 +278,19 @@ async def test_no_more_sessions_than_fit(pod: str, kubelet: Any, open_session: A
     await held[1].socket.close()
 
 
+@pytest.mark.parametrize("kilobytes", [600, 700, 800, 1_000_000])
 async def test_a_client_that_vanishes_while_it_is_not_read_from(
-    pod: str, open_session: Any, until: Any, monkeypatch: Any
+    pod: str, open_session: Any, until: Any, monkeypatch: Any, kilobytes: int
 ) -> None:
-    """Its end stands behind input that the command does not read; only writing to it tells."""
+    """Its end stands behind input that the command does not read, or comes while nobody listens: only writing or asking tells."""
     monkeypatch.setattr(sockets, "PING_SECONDS", 0.05)
     session = await open_session(pod, "sh", "-c", "echo $$; exec sleep 1000", input="1", output="1")
     await session.until(channels.STDOUT, b"\n")
     pid = int(session.channels[1])
 
     async def flood() -> None:
-        while True:
-            await session.send(channels.STDIN, b"x" * 100_000)
+        for _ in range(kilobytes // 10):
+            await session.send(channels.STDIN, b"x" * 10_000)
 
     flooding = asyncio.create_task(flood())
     await asyncio.wait([flooding], timeout=1)
