@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from typing import TYPE_CHECKING, Any
-
-import psutil
 
 from tcpshift_helpers.sandbox.node.streaming import channels
 
+from .left_behind import CUTS, counts, until_nothing_is_left
+
 if TYPE_CHECKING:
     from ..conftest import Node
-
-CUTS = 200
-
-
-def counts() -> tuple[int, int, int]:
-    """Tasks, child processes and open files of this process, which is node and client in one."""
-    gc.collect()
-    here = psutil.Process()
-    children = [child for child in here.children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE]
-    return len(asyncio.all_tasks()), len(children), here.num_fds()
 
 
 async def cut(open_session: Any, number: int, pod: str, port: int) -> None:
@@ -46,11 +35,11 @@ async def test_two_hundred_cuts(node: Node, pod: str, open_session: Any, until: 
     server = await asyncio.start_server(echo, node.status("pod")["podIP"], 0)
     port = server.sockets[0].getsockname()[1]
     await cut(open_session, 0, pod, port)
-    before = counts()
+    before = counts(node)
     for number in range(CUTS):
         await cut(open_session, number, pod, port)
     # The first cut may still be in `before`; nothing of the others may be left.
-    await until(lambda: all(now <= then for now, then in zip(counts(), before, strict=True)), "what was cut to go")
+    await until_nothing_is_left(node, before, until)
     server.close()
 
 
