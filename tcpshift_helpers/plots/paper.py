@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import functools
+import html
 import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from matplotlib.patheffects import Stroke
 from PIL import Image
 
 from tcpshift_helpers import palette
+from tcpshift_helpers.language import gettext as _
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -94,20 +96,27 @@ class Picture(Figure):
         few.save(packed, format="PNG", optimize=True)
         return packed.getvalue()
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, str], dict[str, Any]]:
-        """What IPython displays. The size is the figure's own, however many pixels it has."""
-        width, height = (round(inches * self.dpi) for inches in self.get_size_inches())
-        data = {"image/png": base64.b64encode(self.png()).decode(), "text/plain": "<Figure>"}
-        return data, {"image/png": {"alt": self.alt, "width": width, "height": height}}
+    def _ipython_display_(self) -> None:
+        """What IPython calls for the last line of a cell."""
+        show(self)
 
 
 def show(figure: Picture, alt: str = "") -> None:
-    """Display a figure in a notebook as PNG with alt text (default: the one it was made with)."""
+    """Display a figure in a notebook as PNG with alt text (default: the one it was made with).
+
+    The alt text goes with the picture, where exporters find it, and below it, folded: JupyterLab gives a picture's size
+    to the browser, but not its alt text, and words are of use to others, too.
+    """
     from IPython.display import display  # noqa: PLC0415 - only notebooks have it loaded
 
-    data, metadata = figure._repr_mimebundle_()
-    metadata["image/png"]["alt"] = alt or figure.alt
-    display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
+    alt = alt or figure.alt
+    width, height = (round(inches * figure.dpi) for inches in figure.get_size_inches())
+    data = {"image/png": base64.b64encode(figure.png()).decode(), "text/plain": "<Figure>"}
+    size_and_words = {"image/png": {"alt": alt, "width": width, "height": height}}
+    display(data, metadata=size_and_words, raw=True)  # type: ignore[no-untyped-call]
+    folded = _("In words")
+    words = f"<details><summary>{folded}</summary>{html.escape(alt)}</details>"
+    display({"text/html": words}, raw=True)  # type: ignore[no-untyped-call]
 
 
 def sheet(height_inches: float, alt: str) -> Picture:

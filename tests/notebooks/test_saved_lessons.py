@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import html
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -56,9 +58,11 @@ def test_the_saved_run_went_well(path: Path) -> None:
 @each_lesson
 def test_figures_have_words_for_those_who_cannot_see_them(path: Path) -> None:
     for cell in code_cells(path):
-        for output in cell.outputs:
+        for output, following in itertools.pairwise([*cell.outputs, {}]):
             if "image/png" in output.get("data", {}):
-                assert "probes in order: " in output.metadata["image/png"]["alt"]
+                alt = output.metadata["image/png"]["alt"]
+                assert re.search(r"\d", alt)
+                assert f"</summary>{html.escape(alt)}</details>" in following["data"]["text/html"]
 
 
 @each_lesson

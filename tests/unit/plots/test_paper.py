@@ -6,6 +6,7 @@ import base64
 import io
 import warnings
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import pytest
@@ -18,6 +19,7 @@ from tcpshift_helpers.plots import paper
 
 from .conftest import SPLIT, drawn, frame
 
+Shown = list[tuple[dict[str, str], dict[str, Any]]]
 CHINESE = "权重、流量转移：入口网关与子集（20%）"
 
 
@@ -25,29 +27,45 @@ def opened(png: bytes) -> Image.Image:
     return Image.open(io.BytesIO(png))
 
 
-def test_show_gives_a_notebook_a_png_with_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown: list[tuple[dict[str, str], dict[str, dict[str, str]]]] = []
-    monkeypatch.setattr("IPython.display.display", lambda data, metadata, raw: shown.append((data, metadata)))
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> Shown:
+    """Data and metadata of all that was displayed."""
+    found: Shown = []
+    monkeypatch.setattr(
+        "IPython.display.display", lambda data, metadata=None, raw=False: found.append((data, metadata))
+    )
+    return found
+
+
+def test_show_gives_a_notebook_a_png_with_words(shown: Shown) -> None:
     figure = plots.strip(frame("one"))
     plots.show(figure)
-    plots.show(figure, alt="in other words")
-    assert [metadata["image/png"]["alt"] for _, metadata in shown] == ["1 probe: 1 one.", "in other words"]
-    for data, _ in shown:
-        assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
-        assert data["text/plain"] == "<Figure>"
+    plots.show(figure, alt="in <other> words")
+    (png, size_and_words), (words, _), (_, other), (in_words, _) = shown
+    assert opened(base64.b64decode(png["image/png"])).format == "PNG"
+    assert png["text/plain"] == "<Figure>"
+    assert [metadata["image/png"]["alt"] for metadata in (size_and_words, other)] == [
+        "1 probe: 1 one.",
+        "in <other> words",
+    ]
+    # JupyterLab leaves out the picture's own.
+    assert words["text/html"] == "<details><summary>In words</summary>1 probe: 1 one.</details>"
+    assert "in &lt;other&gt; words" in in_words["text/html"]
     assert figure.alt == "1 probe: 1 one."
 
 
-def test_as_the_last_line_of_a_cell_it_shows_itself_with_the_same_words() -> None:
-    from IPython.core.formatters import DisplayFormatter
+def test_as_the_last_line_of_a_cell_it_shows_itself(shown: Shown) -> None:
+    from IPython.core.formatters import IPythonDisplayFormatter
 
-    data, metadata = DisplayFormatter().format(plots.strip(frame("one")))  # type: ignore[no-untyped-call]
-    assert opened(base64.b64decode(data["image/png"])).format == "PNG"
-    assert metadata["image/png"]["alt"] == "1 probe: 1 one."
+    assert IPythonDisplayFormatter()(plots.strip(frame("one"))) is True  # type: ignore[no-untyped-call]
+    assert [list(data) for data, _ in shown] == [["image/png", "text/plain"], ["text/html"]]
 
 
-def test_the_png_has_two_pixels_to_the_dot_and_is_shown_at_the_size_of_the_figure() -> None:
-    data, metadata = plots.strip(frame("one"))._repr_mimebundle_()
+def test_the_png_has_two_pixels_to_the_dot_and_is_shown_at_the_size_of_the_figure(
+    shown: Shown,
+) -> None:
+    plots.show(plots.strip(frame("one")))
+    data, metadata = shown[0]
     width, height = opened(base64.b64decode(data["image/png"])).size
     assert width == 2 * metadata["image/png"]["width"] == 1650
     assert height == pytest.approx(2 * metadata["image/png"]["height"], abs=1)
