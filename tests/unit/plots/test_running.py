@@ -48,7 +48,11 @@ def test_the_band_is_the_one_that_was_computed() -> None:
         rows = settled[settled["answer"] == word]
         corners = band.get_paths()[0].vertices
         last = corners[corners[:, 0] == 100][:, 1]
-        assert [last.min(), last.max()] == pytest.approx([rows["low_percent"].iloc[-1], rows["high_percent"].iloc[-1]])
+        ends = [rows["low_percent"].iloc[-1], rows["high_percent"].iloc[-1]]
+        assert [last.min(), last.max()] == pytest.approx(ends)
+        coloured = [line for line in axes.lines if to_hex(line.get_color()).upper() == palette.LOOKS[word].colour]
+        edges = [line.get_ydata()[-1] for line in coloured if line.get_linewidth() == 1.2]  # type: ignore[index]
+        assert edges == pytest.approx(ends)
 
 
 def test_the_final_share_is_labelled_and_marked() -> None:
