@@ -73,7 +73,7 @@ class _Agent:
         recorder = EventRecorder(client)
         self._client = client
         self._recorder = recorder
-        self._context = context = Context(client, recorder)
+        self._context = context = Context(client.named("kube-controller-manager"), recorder)
         certificate = (home.pki / "ca.crt").read_text(encoding="utf-8")
         controllers = (
             DeploymentController(context),
@@ -81,12 +81,12 @@ class _Agent:
             JobController(context),
             EndpointSliceController(context),
             EndpointsController(context),
-            ServiceController(context, subnet),
+            ServiceController(context.of("cloud-controller-manager"), subnet),
             NamespaceController(context, certificate),
             GarbageCollector(context),
         )
         self._queues = [controller.queue for controller in controllers]
-        self._kubelet = Kubelet(context, home, subnet)
+        self._kubelet = Kubelet(context.of("kubelet"), home, subnet)
         self._kube_proxy = KubeProxy(context, home, subnet)
         self._hosts_files = HostsFiles(context, home)
         self._kubelet_server = KubeletServer(self._kubelet, home, subnet.api_server)
@@ -107,7 +107,7 @@ class _Agent:
             await _when_reachable(self._kubelet.register)
             await self._kubelet.begin()
             self._kube_proxy.begin()
-            await _when_reachable(lambda: addons.apply(self._client, objects))
+            await _when_reachable(lambda: addons.apply(self._client.named("istio-operator"), objects))
             ready = time.monotonic()
             log.info("ready %.2f s after the API server, %.2f s after the start", ready - reached, ready - began)
 

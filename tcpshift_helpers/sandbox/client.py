@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import json
 import logging
 import ssl
@@ -124,14 +125,15 @@ class Client:
     Every method raises `ApiError` when the server says no and `UnreachableError` when it does not answer.
     """
 
-    def __init__(self, base_url: str, token: str, tls: ssl.SSLContext) -> None:
+    def __init__(self, base_url: str, token: str, tls: ssl.SSLContext, program: str = "tcpshift") -> None:
         self._base_url = base_url
-        self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json", "User-Agent": "tcpshift"}
+        self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        self._program = program
         self._tls = tls
         self._session: aiohttp.ClientSession | None = None
 
     @classmethod
-    def from_home(cls, home: Home) -> Client:
+    def from_home(cls, home: Home, program: str = "tcpshift") -> Client:
         """The client of the sandbox that lives in this state directory.
 
         Raises:
@@ -139,7 +141,13 @@ class Client:
         """
         tls = ssl.create_default_context(cafile=str(home.pki / "ca.crt"))
         token = home.token.read_text(encoding="utf-8").strip()
-        return cls(f"https://{load_subnet(home).api_server}:{API_PORT}", token, tls)
+        return cls(f"https://{load_subnet(home).api_server}:{API_PORT}", token, tls, program)
+
+    def named(self, program: str) -> Client:
+        """This client for another program, over the same connections: `managedFields` name it for what it writes."""
+        other = copy.copy(self)
+        other._program = program
+        return other
 
     async def __aenter__(self) -> Client:
         connector = aiohttp.TCPConnector(ssl=self._tls, limit=0, use_dns_cache=False)
@@ -246,7 +254,10 @@ class Client:
         forever = aiohttp.ClientTimeout(total=None, sock_connect=_REQUEST_SECONDS)
         with _reworded_failures():
             async with self._open.get(
-                self._base_url + resource.path(namespace), params=params, timeout=forever
+                self._base_url + resource.path(namespace),
+                params=params,
+                headers={"User-Agent": self._program},
+                timeout=forever,
             ) as response:
                 if response.status != 200:
                     raise _error(response.status, await response.read())
@@ -272,7 +283,7 @@ class Client:
         content_type: str = "application/json",
     ) -> dict[str, Any]:
         data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
-        headers = None if body is None else {"Content-Type": content_type}
+        headers = {"User-Agent": self._program} | ({} if body is None else {"Content-Type": content_type})
         with _reworded_failures():
             async with self._open.request(
                 method, self._base_url + path, params=params, data=data, headers=headers

@@ -25,10 +25,16 @@ class Context:
         informers: one for each kind that somebody asked for, to be run by the agent.
     """
 
-    def __init__(self, client: Client, recorder: EventRecorder) -> None:
+    def __init__(
+        self, client: Client, recorder: EventRecorder, informers: dict[Resource, Informer] | None = None
+    ) -> None:
         self.client = client
         self.recorder = recorder
-        self.informers: dict[Resource, Informer] = {}
+        self.informers: dict[Resource, Informer] = {} if informers is None else informers
+
+    def of(self, program: str) -> Context:
+        """The same for another program: it shares the informers, and `managedFields` name it for what it writes."""
+        return Context(self.client.named(program), self.recorder, self.informers)
 
     def informer(self, resource: Resource) -> Informer:
         """The shared informer of one kind."""

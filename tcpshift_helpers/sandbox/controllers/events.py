@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# The programs that components are parts of; all others are controllers.
+_PROGRAMS = {"kubelet": "kubelet", "default-scheduler": "kube-scheduler"}
 _CACHED_NOTES = 1024
 _LONGEST_MESSAGE = 1024
 _DELIVERIES = 8
@@ -109,24 +111,25 @@ class EventRecorder:
         note, message = self._merged(note, moment)
         if self._is_spam(note, moment):
             return
+        client = self._client.named(_PROGRAMS.get(note.component, "kube-controller-manager"))
         known = self._sent.get(note)
         if known is not None:
             try:
                 patch = {"count": known["count"] + 1, "lastTimestamp": from_unix(moment), "message": message}
                 metadata = known["metadata"]
-                self._keep(note, await self._client.merge_patch(EVENTS, metadata["name"], metadata["namespace"], patch))
+                self._keep(note, await client.merge_patch(EVENTS, metadata["name"], metadata["namespace"], patch))
             except ApiError as error:
                 if error.code != 404:
                     raise
             else:
                 return
-        self._keep(note, await self._create(_event(replace(note, message=message), moment)))
+        self._keep(note, await self._create(client, _event(replace(note, message=message), moment)))
 
-    async def _create(self, event: dict[str, Any]) -> dict[str, Any]:
+    async def _create(self, client: Client, event: dict[str, Any]) -> dict[str, Any]:
         pause = 0.05
         for attempt in range(_DELIVERIES):
             try:
-                return await self._client.create(EVENTS, event)
+                return await client.create(EVENTS, event)
             except UnreachableError:
                 if attempt == _DELIVERIES - 1:
                     raise

@@ -62,7 +62,7 @@ async def run(home: Home) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with api.Client.from_home(home) as client:
+    async with api.Client.from_home(home, "pilot-discovery") as client:
         istiod = Istiod(client, home.xds)
         async with _ready_port(istiod):
             running = asyncio.create_task(istiod.run())

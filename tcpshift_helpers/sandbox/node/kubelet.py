@@ -58,6 +58,7 @@ class Kubelet:
         self._context = context
         self._pods = context.informer(PODS)
         self._services = context.informer(SERVICES)
+        self._scheduler = context.of("kube-scheduler")
         self._scheduler_events = context.recorder.source(_DEFAULT_SCHEDULER)
         self._workers: dict[str, PodWorker] = {}
         self._discards: set[asyncio.Task[None]] = set()
@@ -169,7 +170,7 @@ class Kubelet:
             "target": {"apiVersion": "v1", "kind": "Node", "name": node_object.NAME},
         }
         try:
-            await self.client.create(PODS, binding, name=name, subresource="binding")
+            await self._scheduler.client.create(PODS, binding, name=name, subresource="binding")
         except ApiError as error:
             self.addresses.release(pod["metadata"]["uid"])
             if error.code == 404:
@@ -206,7 +207,7 @@ class Kubelet:
             "reason": "Unschedulable",
             "message": message,
         }
-        await self._context.write_status(PODS, pod, {"phase": phase(pod), "conditions": [entry]})
+        await self._scheduler.write_status(PODS, pod, {"phase": phase(pod), "conditions": [entry]})
 
     async def write_status(self, pod: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
         """Write a pod's status."""

@@ -99,6 +99,9 @@ class Away:
         self.failures: list[Exception] = [UnreachableError("x"), UnreachableError("x"), ApiError(403, "Forbidden", "x")]
         self.made: list[dict[str, Any]] = []
 
+    def named(self, _: str) -> Away:
+        return self
+
     async def create(self, _: object, event: dict[str, Any]) -> dict[str, Any]:
         if self.failures:
             raise self.failures.pop(0)
