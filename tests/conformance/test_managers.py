@@ -21,7 +21,8 @@ def kubectl(live_kubectl):
 
 def writers(kubectl, *what: str) -> list[tuple[str, str, str]]:
     """Manager, operation and subresource of each entry of one object, or of all objects of a kind."""
-    found = json.loads(kubectl("get", *what, "-o", "json", "--show-managed-fields"))
+    text = kubectl("get", *what, "-o", "json", "--show-managed-fields")
+    found, _ = json.JSONDecoder().raw_decode(text)  # a warning may follow
     entries = [entry for obj in found.get("items", [found]) for entry in obj["metadata"]["managedFields"]]
     return sorted({(entry["manager"], entry["operation"], entry.get("subresource", "")) for entry in entries})
 

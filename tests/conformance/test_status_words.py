@@ -318,3 +318,16 @@ def test_binding_of_the_wrong_type(api, core):
 def test_custom_resource_with_metadata_null(api, virtual_services):
     base = {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService"}
     assert api.post(virtual_services, {**base, "metadata": None}).error[:2] == (422, "Invalid")
+
+
+@pytest.mark.parity(
+    "API: warnings about what is allowed but unwise, such as a variable that is defined twice",
+    "known difference: none are given; unknown and duplicate fields and deprecated versions are told",
+)
+def test_unwise_but_allowed(api, core):
+    env = [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]
+    spec = {"schedulerName": "none", "containers": [{"name": "c", "image": "i", "env": env}]}
+    answer = api.post(f"{core}/pods", {"metadata": {"name": "p"}, "spec": spec})
+    sentence = 'spec.containers[0].env[1]: hides previous definition of \\"A\\", which may be dropped when using apply'
+    assert answer.code == 201
+    assert answer.warnings == ([f'299 - "{sentence}"'] if api.is_peer else [])

@@ -40,6 +40,7 @@ _KINDS = {
     "replicasets": "ReplicaSet",
     "secrets": "Secret",
     "serviceaccounts": "ServiceAccount",
+    "endpoints": "Endpoints",
     "endpointslices": "EndpointSlice",
     "leases": "Lease",
     "jobs": "Job",

@@ -15,23 +15,20 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from tcpshift_helpers.sandbox.apiserver import quantities, structural
+from tcpshift_helpers.sandbox.apiserver.go_structs import as_kept, metadata_as_kept
 from tcpshift_helpers.sandbox.apiserver.resources import ResourceType
 from tcpshift_helpers.sandbox.apiserver.service_addresses import is_externally_accessible
 
 Object = dict[str, Any]
 
-_TEXT_LISTS = frozenset({"args", "command", "finalizers", "externalIPs", "clusterIPs", "values", "podCIDRs"})
-_MAPS = frozenset({"labels", "annotations", "matchLabels", "nodeSelector", "data", "binaryData", "limits", "requests"})
-
 
 def apply_defaults(resource_type: ResourceType, obj: Object) -> Object:
     """A copy of the object with its kind's defaults filled in. Doing it twice changes nothing more."""
     if resource_type.definition is not None:
-        obj, schema = copy.deepcopy(obj), resource_type.definition.schema
-        structural.drop_nulls(obj, schema)
-        structural.fill_defaults(obj, schema)
-        return {key: _as_decoded(value, key) if key == "metadata" else value for key, value in obj.items()}
-    obj = _as_decoded(obj, "")
+        obj = copy.deepcopy(obj)
+        structural.fill_defaults(obj, resource_type.definition.schema)
+        return {**obj, "metadata": metadata_as_kept(obj["metadata"])} if obj.get("metadata") else obj
+    obj = as_kept(resource_type.api_version(resource_type.storage_version), resource_type.kind, obj)
     fill = _BY_KIND.get((resource_type.group, resource_type.kind))
     if fill is not None:
         fill(obj)
@@ -46,25 +43,6 @@ def admit(resource_type: ResourceType, obj: Object) -> Object:
     if (resource_type.group, resource_type.kind) == ("", "Pod"):
         _admit(obj["spec"])
     return obj
-
-
-def _as_decoded(value: Any, key: str, within: str = "") -> Any:
-    """A copy without empty lists and maps, which are not kept; a null in a list is nothing of the list's type."""
-    if key == "openAPIV3Schema":  # there, an empty list can be a default
-        return copy.deepcopy(value)
-    if isinstance(value, dict):
-        members = {name: _as_decoded(item, name, key) for name, item in value.items()}
-        return {name: item for name, item in members.items() if not _is_left_out(name, item)}
-    if not isinstance(value, list):
-        return value
-    # The addresses of a Node and of Endpoints are objects, those of an EndpointSlice are not.
-    of_text = key in _TEXT_LISTS or (within, key) == ("endpoints", "addresses")
-    zero: Any = "" if of_text or any(isinstance(item, str) for item in value) else {}
-    return [copy.copy(zero) if item is None else _as_decoded(item, key) for item in value]
-
-
-def _is_left_out(key: str, value: Any) -> bool:
-    return value == [] or (value == {} and key in _MAPS)
 
 
 def _fill(target: Object, **defaults: Any) -> None:
@@ -208,7 +186,6 @@ def _template(spec: Object) -> None:
 def _deployment(deployment: Object) -> None:
     spec = _child(deployment, "spec")
     _fill(spec, replicas=1, revisionHistoryLimit=10, progressDeadlineSeconds=600)
-    _child(deployment, "status")
     strategy = _child(spec, "strategy")
     if not strategy.get("type"):
         strategy["type"] = "RollingUpdate"
@@ -220,7 +197,6 @@ def _deployment(deployment: Object) -> None:
 def _replica_set(replica_set: Object) -> None:
     spec = _child(replica_set, "spec")
     _fill(spec, replicas=1)
-    _fill(_child(replica_set, "status"), replicas=0)
     _template(spec)
 
 
@@ -230,7 +206,6 @@ def _job(job: Object) -> None:
         spec["completions"] = 1
     _fill(spec, parallelism=1, backoffLimit=6, completionMode="NonIndexed", suspend=False, manualSelector=False)
     _fill(spec, podReplacementPolicy="Failed" if spec.get("podFailurePolicy") else "TerminatingOrFailed")
-    _child(job, "status")
     _template(spec)
 
 
@@ -257,7 +232,6 @@ def _service(service: Object) -> None:
         _fill(spec, allocateLoadBalancerNodePorts=True)
     if spec["type"] != "ExternalName" and spec.get("internalTrafficPolicy") is None:
         spec["internalTrafficPolicy"] = "Cluster"
-    _fill(_child(service, "status"), loadBalancer={})
 
 
 def _endpoints(endpoints: Object) -> None:
@@ -266,17 +240,9 @@ def _endpoints(endpoints: Object) -> None:
             _fill(port, protocol="TCP")
 
 
-def _lease(lease: Object) -> None:
-    _child(lease, "spec")
-
-
 def _endpoint_slice(endpoint_slice: Object) -> None:
     for port in _objects(endpoint_slice, "ports"):
         _fill(port, name="", protocol="TCP")
-    for endpoint in _objects(endpoint_slice, "endpoints"):
-        _fill(endpoint, conditions={})
-    for key in ("endpoints", "ports"):
-        endpoint_slice.setdefault(key, None)
 
 
 # The rest of the core group.
@@ -291,12 +257,6 @@ def _namespace(namespace: Object) -> None:
         labels["kubernetes.io/metadata.name"] = name
 
 
-_NODE_INFO = (
-    *("machineID", "systemUUID", "bootID", "kernelVersion", "osImage", "containerRuntimeVersion"),
-    *("kubeletVersion", "kubeProxyVersion", "operatingSystem", "architecture"),
-)
-
-
 def _node(node: Object) -> None:
     _child(node, "spec")
     status = _child(node, "status")
@@ -305,8 +265,6 @@ def _node(node: Object) -> None:
             status[part] = {name: quantities.canonical(str(text)) for name, text in status[part].items()}
     if status.get("capacity") and not status.get("allocatable"):
         status["allocatable"] = dict(status["capacity"])
-    _fill(_child(_child(status, "daemonEndpoints"), "kubeletEndpoint"), Port=0)
-    _fill(_child(status, "nodeInfo"), **dict.fromkeys(_NODE_INFO, ""))
 
 
 def _secret(secret: Object) -> None:
@@ -315,17 +273,12 @@ def _secret(secret: Object) -> None:
     _fill(secret, type="Opaque")
 
 
-def _event(event: Object) -> None:
-    _fill(event, source={}, reportingComponent="", reportingInstance="")
-    _child(event, "involvedObject")
-    for key in ("firstTimestamp", "lastTimestamp", "eventTime"):
-        event.setdefault(key, None)
-
-
 # Custom resource definitions.
 
 
 def _definition(definition: Object) -> None:
+    for part in list(definition):
+        definition[part] = _without_empty_lists(definition[part], part)
     spec = _child(definition, "spec")
     names = _child(spec, "names")
     kind = names.get("kind") or ""
@@ -334,18 +287,27 @@ def _definition(definition: Object) -> None:
     _fill(spec, conversion={"strategy": "None"})
 
 
+def _without_empty_lists(value: Any, key: str) -> Any:
+    """What Go leaves out of a definition, but not of a schema: there, an empty list can be a default."""
+    if key == "metadata":
+        return metadata_as_kept(value)
+    if isinstance(value, list):
+        return [_without_empty_lists(item, key) for item in value]
+    if not isinstance(value, dict) or key == "openAPIV3Schema":
+        return value
+    return {name: _without_empty_lists(item, name) for name, item in value.items() if item != []}
+
+
 _BY_KIND: dict[tuple[str, str], Callable[[Object], None]] = {
     ("", "Pod"): _pod,
     ("", "Service"): _service,
     ("", "Namespace"): _namespace,
     ("", "Node"): _node,
     ("", "Secret"): _secret,
-    ("", "Event"): _event,
     ("", "Endpoints"): _endpoints,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): _definition,
     ("apps", "Deployment"): _deployment,
     ("apps", "ReplicaSet"): _replica_set,
     ("batch", "Job"): _job,
-    ("coordination.k8s.io", "Lease"): _lease,
     ("discovery.k8s.io", "EndpointSlice"): _endpoint_slice,
 }

@@ -141,9 +141,8 @@ class ResourceHandler:
         if path.watch or (request.method == "GET" and truthy(request.query.get("watch")) and not path.name):
             return await self._streams.watch(request, target, representation)
         answer = await self._verb(call)(call)
-        version = resource.custom[path.version] if resource.custom else None
-        if version and version.deprecation_warning:
-            answer.headers.add("Warning", _warning(version.deprecation_warning))
+        if deprecation := resource.deprecation_of(path.version):
+            answer.headers.add("Warning", _warning(deprecation))
         return answer
 
     def _verb(self, call: Call) -> Callable[[Call], Awaitable[web.StreamResponse]]:
@@ -278,7 +277,7 @@ class ResourceHandler:
             return json_response(subresources.apply_scale(self._registry, target, config, options), 200, warnings)
 
         def decoded(obj: Object) -> Object:
-            return self._codec.judge(obj, target.resource, target.version, "Ignore")[0]
+            return self._codec.applied(obj, target.resource, target.version)
 
         with _told_even_if_refused(warnings):
             stored, created = self._registry.apply(target, config, decoded, options)

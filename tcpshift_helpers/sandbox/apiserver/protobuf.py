@@ -63,9 +63,10 @@ def message_of_kind(api_version: str, kind: str) -> str | None:
     return found
 
 
-def fields_of_message(message: str) -> list[list[str]]:
+@functools.cache
+def fields_of_message(message: str) -> tuple[list[str], ...]:
     """Name, type and flags of each field; nothing for what is no message."""
-    return list(_table()["messages"].get(message, {}).values())
+    return tuple(_table()["messages"].get(message, {}).values())
 
 
 def _as_bytes(value: int | bytes) -> bytes:

@@ -83,6 +83,7 @@ class ResourceType:
         given_singular, given_list_kind, given_storage_version: what a definition says in place of the usual.
         spoken: the version that a request speaks; empty for the kind as such.
         is_ending: its definition is being deleted: nothing new may be created.
+        deprecation: said to every client of a built-in kind, or empty.
     """
 
     group: str
@@ -100,6 +101,7 @@ class ResourceType:
     given_storage_version: str = ""
     spoken: str = ""
     is_ending: bool = False
+    deprecation: str = ""
 
     @property
     def singular(self) -> str:
@@ -121,6 +123,10 @@ class ResourceType:
         """What the custom resource definition says of the spoken version; None for a built-in kind."""
         return None if self.custom is None else self.custom[self.spoken or self.versions[0]]
 
+    def deprecation_of(self, version: str) -> str:
+        """What every client of this version is warned of, or empty."""
+        return self.deprecation if self.custom is None else self.custom[version].deprecation_warning
+
     def at(self, version: str) -> ResourceType:
         """The kind as a request in this version sees it."""
         if self.custom is None:
@@ -141,6 +147,7 @@ class ResourceType:
 _STATUS = frozenset({"status"})
 _SCALE = frozenset({"status", "scale"})
 _AUTHENTICATION, _AUTHORIZATION = "authentication.k8s.io", "authorization.k8s.io"
+_ENDPOINTS_ARE_DEPRECATED = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
 
 BUILT_IN: tuple[ResourceType, ...] = (
     ResourceType("", ("v1",), "Namespace", "namespaces", False, ("ns",), (), frozenset({"status", "finalize"})),
@@ -160,7 +167,7 @@ BUILT_IN: tuple[ResourceType, ...] = (
     ResourceType("", ("v1",), "Secret", "secrets"),
     ResourceType("", ("v1",), "ServiceAccount", "serviceaccounts", True, ("sa",)),
     ResourceType("", ("v1",), "Event", "events", True, ("ev",)),
-    ResourceType("", ("v1",), "Endpoints", "endpoints", True, ("ep",)),
+    ResourceType("", ("v1",), "Endpoints", "endpoints", True, ("ep",), deprecation=_ENDPOINTS_ARE_DEPRECATED),
     ResourceType("apps", ("v1",), "Deployment", "deployments", True, ("deploy",), ("all",), _SCALE),
     ResourceType("apps", ("v1",), "ReplicaSet", "replicasets", True, ("rs",), ("all",), _SCALE),
     ResourceType(_AUTHENTICATION, ("v1",), "SelfSubjectReview", "selfsubjectreviews", False, is_kept=False),
