@@ -83,9 +83,8 @@ def test_the_version_is_written_in_the_changelog() -> None:
     assert f"\n## {PYPROJECT['project']['version']}" in changelog
 
 
-def test_no_file_tells_of_a_machine_or_a_package_registry() -> None:
-    forbidden = re.compile(r"/home/[a-z]|/Users/[A-Za-z]|/root/|/work/|files\.pythonhosted|pypi\.org")
-    told = []
+def _lines_with(forbidden: re.Pattern[str]) -> list[str]:
+    found = []
     for path in _tracked_files():
         if path == Path(__file__):
             continue  # It names what it forbids.
@@ -93,12 +92,20 @@ def test_no_file_tells_of_a_machine_or_a_package_registry() -> None:
             lines = path.read_text(encoding="utf-8").splitlines()
         except UnicodeDecodeError:
             continue
-        told += [
+        found += [
             f"{path.relative_to(ROOT)}:{n}: {line.strip()[:120]}"
             for n, line in enumerate(lines, 1)
             if forbidden.search(line)
         ]
-    assert told == []
+    return found
+
+
+def test_no_file_tells_of_a_machine_or_a_package_registry() -> None:
+    assert _lines_with(re.compile(r"/home/[a-z]|/Users/[A-Za-z]|/root/|/work/|files\.pythonhosted|pypi\.org")) == []
+
+
+def test_no_merge_was_left_half_done() -> None:
+    assert _lines_with(re.compile(r"^(<<<<<<<|=======|>>>>>>>)( |$)")) == []
 
 
 def test_commands_that_the_readme_shows_exist() -> None:
