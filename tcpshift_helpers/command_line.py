@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import yaml
 
-from tcpshift_helpers import kubectl
+from tcpshift_helpers import kubectl, shown
 from tcpshift_helpers.errors import UsageError
 from tcpshift_helpers.language import gettext as _
 from tcpshift_helpers.language import mark, paragraph
@@ -54,7 +54,7 @@ def run(cluster: Cluster, line: str, standard_input: str = "") -> object:
     asked = _parser().parse_args(words)
     asked.command, asked.standard_input = command, standard_input
     verb: Verb = asked.verb
-    with kubectl.typed_by_hand():
+    with shown.typed_by_hand():
         return verb(cluster, asked)
 
 
@@ -270,7 +270,7 @@ def _logs(cluster: Cluster, asked: argparse.Namespace) -> object:
 
 
 def _wait(cluster: Cluster, asked: argparse.Namespace) -> object:
-    result = kubectl.Objects()
+    result = shown.Objects()
     for kind, name in _targets(asked):
         if name is None and not asked.all:
             raise UsageError(_("resource(s) were provided, but no name was specified; add --all to wait for each."))

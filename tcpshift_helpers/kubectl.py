@@ -8,48 +8,26 @@ It does not run kubectl, and it does not know Istio.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import re
-import shlex
 import time
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from tcpshift_helpers import conditions, execution, manifests, tables
+from tcpshift_helpers import conditions, execution, manifests, outputs, tables
 from tcpshift_helpers.api import AS_TABLE, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, Object
 from tcpshift_helpers.changes import apply_one, delete_one, namespace_of, post
 from tcpshift_helpers.errors import AlreadyExistsError, ExecError, NotFoundError, UsageError
 from tcpshift_helpers.language import gettext as _
 from tcpshift_helpers.language import listed
+from tcpshift_helpers.shown import Objects, Output, say
 from tcpshift_helpers.waiting import pod_name, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from tcpshift_helpers.connection import Cluster
 
-_JSONPATH_OPTION = re.compile(r"(?P<option>--for=jsonpath=)(?P<path>\{[^}]*\})=(?P<value>.*)")
-_OUTPUTS = {"", "wide", "yaml", "json", "name"}
-_JSONPATH_OUTPUT = "jsonpath="
 _PATCH_TYPES = {"strategic": STRATEGIC_MERGE_PATCH, "merge": MERGE_PATCH, "json": JSON_PATCH}
-
-
-class Objects(list[Object]):
-    """Raw objects, in order. A notebook shows nothing for it, because the result lines were printed already."""
-
-    def _ipython_display_(self) -> None:
-        """Nothing: see the class."""
-
-
-class Output(str):
-    """What a command wrote. A notebook shows nothing for it, because it was printed already."""
-
-    __slots__ = ()
-
-    def _ipython_display_(self) -> None:
-        """Nothing: see the class."""
 
 
 def apply(
@@ -76,7 +54,7 @@ def apply(
         InvalidError: the server refused a field or a value.
     """
     loaded = manifests.load(manifest)
-    _say(cluster, ["apply", "-f", loaded.shown_as], namespace or _common_namespace(cluster, loaded.objects))
+    say(["apply", "-f", loaded.shown_as], namespace or _common_namespace(cluster, loaded.objects))
     targets = [(obj, cluster.api.resource_for_kind(obj["apiVersion"], obj["kind"])) for obj in loaded.objects]
     result = Objects()
     for obj, resource in targets:
@@ -99,7 +77,7 @@ def create(
         AlreadyExistsError: one does; those before it were created.
     """
     loaded = manifests.load(manifest)
-    _say(cluster, ["create", "-f", loaded.shown_as], namespace or _common_namespace(cluster, loaded.objects))
+    say(["create", "-f", loaded.shown_as], namespace or _common_namespace(cluster, loaded.objects))
     result = Objects()
     for obj in loaded.objects:
         resource = cluster.api.resource_for_kind(obj["apiVersion"], obj["kind"])
@@ -112,7 +90,7 @@ def create_namespace(cluster: Cluster, name: str | None = None, *, labels: Mappi
     """`kubectl create namespace`; fine when it exists already. With `labels`, also `kubectl label`."""
     name = name or cluster.namespace
     resource = cluster.api.resource_named("namespaces")
-    _say(cluster, ["create", "namespace", name])
+    say(["create", "namespace", name])
     try:
         created = post(cluster, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, resource, None)
         print(f"namespace/{name} created")
@@ -151,7 +129,7 @@ def get(
         NotFoundError: no such kind or object.
         UsageError: no such output, or a jsonpath that is not understood.
     """
-    _check_output(output)
+    outputs.check(output)
     resource = cluster.api.resource_named(kind)
     where = None if all_namespaces else namespace or cluster.namespace
     words = ["get", kind]
@@ -160,7 +138,7 @@ def get(
     words += ["-l", selector] if selector else []
     words += ["-o", output] if output else []
     words += ["--show-labels"] if show_labels else []
-    _say(cluster, words, where if resource.namespaced else None)
+    say(words, where if resource.namespaced else None)
     query: dict[str, str] = {"labelSelector": selector} if selector else {}
     path = resource.path(where, name)
     if output in {"", "wide"}:
@@ -177,30 +155,8 @@ def get(
         return objects
     found = cluster.api.request("GET", path, query=query)
     objects = Objects([found] if name else found["items"])
-    if output == "name":
-        print("\n".join(f"{resource.word}/{obj['metadata']['name']}" for obj in objects))
-        return objects
-    shown_object = (
-        _without_noise(found)
-        if name
-        else {"apiVersion": "v1", "kind": "List", "items": [_without_noise(obj) for obj in objects]}
-    )
-    if output == "yaml":
-        print(manifests.to_yaml(shown_object), end="")
-    elif output == "json":
-        print(json.dumps(shown_object, indent=4, sort_keys=True))
-    else:
-        print(conditions.fill(output.removeprefix(_JSONPATH_OUTPUT), shown_object))
+    print(outputs.text(resource, objects, output, as_list=name is None), end="")
     return objects
-
-
-def _check_output(output: str) -> None:
-    if output not in _OUTPUTS and not output.startswith(_JSONPATH_OUTPUT):
-        raise UsageError(
-            _("output={output!r} is not one of wide, yaml, json, name, jsonpath=… (or nothing, for a table).").format(
-                output=output
-            )
-        )
 
 
 def label(
@@ -234,7 +190,7 @@ def patch(
     resource = cluster.api.resource_named(kind)
     where = namespace or cluster.namespace
     text = json.dumps(body, separators=(",", ":"))
-    _say(cluster, ["patch", kind, name, f"--type={patch_type}", "-p", text], where if resource.namespaced else None)
+    say(["patch", kind, name, f"--type={patch_type}", "-p", text], where if resource.namespaced else None)
     changed = cluster.patch(resource, name, body, content_type=_PATCH_TYPES[patch_type], namespace=where)
     print(f"{resource.word}/{name} patched")
     return Objects([changed])
@@ -250,7 +206,7 @@ def scale(cluster: Cluster, deployment: str, replicas: int, *, namespace: str | 
         )
     resource = cluster.api.resource_named("deployments.apps")
     where = namespace or cluster.namespace
-    _say(cluster, ["scale", "deployment", deployment, f"--replicas={replicas}"], where)
+    say(["scale", "deployment", deployment, f"--replicas={replicas}"], where)
     cluster.patch(resource, deployment, {"spec": {"replicas": replicas}}, namespace=where, subresource="scale")
     print(f"{resource.word}/{deployment} scaled")
     return Objects([cluster.read(resource, deployment, where)])
@@ -274,7 +230,7 @@ def delete(
     resource = cluster.api.resource_named(kind)
     where = namespace or cluster.namespace
     flags = ["--ignore-not-found"] if ignore_not_found else []
-    _say(cluster, ["delete", kind, name, *flags], where if resource.namespaced else None)
+    say(["delete", kind, name, *flags], where if resource.namespaced else None)
     delete_one(
         cluster,
         resource,
@@ -303,7 +259,7 @@ def delete_manifest(
     loaded = manifests.load(manifest)
     flags = ["--ignore-not-found"] if ignore_not_found else []
     where = namespace or _common_namespace(cluster, loaded.objects)
-    _say(cluster, ["delete", "-f", loaded.shown_as, *flags], where)
+    say(["delete", "-f", loaded.shown_as, *flags], where)
     for obj in loaded.objects:
         try:
             resource = cluster.api.resource_for_kind(obj["apiVersion"], obj["kind"])
@@ -338,7 +294,7 @@ def logs(
         *([f"--tail={tail}"] if tail is not None else []),
         *(["--previous"] if previous else []),
     ]
-    _say(cluster, ["logs", pod, *flags], where)
+    say(["logs", pod, *flags], where)
     query: dict[str, str | int | bool] = {}
     if container:
         query["container"] = container
@@ -379,8 +335,7 @@ def wait(
     resource = cluster.api.resource_named(kind)
     where = namespace or cluster.namespace
     shown = [target] if name else [kind, "--all"]
-    _say(
-        cluster,
+    say(
         ["wait", f"--for={wait_for}", *shown, f"--timeout={timeout_seconds:g}s"],
         where if resource.namespaced else None,
     )
@@ -413,7 +368,7 @@ def rollout_status(
     """
     resource = cluster.api.resource_named("deployments.apps")
     where = namespace or cluster.namespace
-    _say(cluster, ["rollout", "status", f"deployment/{deployment}", f"--timeout={timeout_seconds:g}s"], where)
+    say(["rollout", "status", f"deployment/{deployment}", f"--timeout={timeout_seconds:g}s"], where)
     cluster.read(resource, deployment, where)
     deadline = time.monotonic() + timeout_seconds
     wait_until(cluster, resource, deployment, conditions.RolledOut(), namespace=where, deadline=deadline)
@@ -425,35 +380,6 @@ def _common_namespace(cluster: Cluster, objects: Iterable[Object]) -> str | None
     return None if all(obj["metadata"].get("namespace") for obj in objects) else cluster.namespace
 
 
-_is_typed = ContextVar("_is_typed", default=False)
-
-
-@contextlib.contextmanager
-def typed_by_hand() -> Iterator[None]:
-    """Within it no command line is printed: the learner has just typed it."""
-    token = _is_typed.set(True)
-    try:
-        yield
-    finally:
-        _is_typed.reset(token)
-
-
-def _say(cluster: Cluster, words: list[str], namespace: str | None = None) -> None:
-    del cluster  # the context is chosen once, by KUBECONFIG; every line stays short
-    if _is_typed.get():
-        return
-    prefix = ["kubectl", *(["-n", namespace] if namespace else [])]
-    print("$ " + " ".join(_typed(word) for word in [*prefix, *words]))
-
-
-def _typed(word: str) -> str:
-    """A word quoted as a person would: `--for=jsonpath='{.status.phase}'=Running`, in quotes only what needs them."""
-    found = _JSONPATH_OPTION.fullmatch(word)
-    if found is None:
-        return shlex.quote(word)
-    return f"{found['option']}{shlex.quote(found['path'])}={shlex.quote(found['value'])}"
-
-
 def _mark(
     cluster: Cluster, verb: str, kind: str, name: str, values: Mapping[str, str | None], *, namespace: str | None
 ) -> Objects:
@@ -461,7 +387,7 @@ def _mark(
     resource = cluster.api.resource_named(kind)
     where = namespace or cluster.namespace
     words = [f"{key}-" if value is None else f"{key}={value}" for key, value in values.items()]
-    _say(cluster, [verb, kind, name, *words, "--overwrite"], where if resource.namespaced else None)
+    say([verb, kind, name, *words, "--overwrite"], where if resource.namespaced else None)
     before = cluster.read(resource, name, where)
     held = before["metadata"].get(field) or {}
     if all(held.get(key) == value for key, value in values.items()):
@@ -477,11 +403,6 @@ def _mark(
     )
     print(f"{resource.word}/{name} {past}")
     return Objects([changed])
-
-
-def _without_noise(obj: Object) -> Object:
-    metadata = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
-    return {**obj, "metadata": metadata}
 
 
 def exec(  # noqa: A001 - kubectl's own verb
@@ -507,7 +428,7 @@ def exec(  # noqa: A001 - kubectl's own verb
         ExecError: it could not be started, exited non-zero (the message has its words) or took too long.
     """
     where = namespace or cluster.namespace
-    _say(cluster, ["exec", target, *(["-c", container] if container else []), "--", *command], where)
+    say(["exec", target, *(["-c", container] if container else []), "--", *command], where)
     pod = pod_name(cluster, target, where)
     done = execution.run(cluster, pod, command, namespace=where, container=container, timeout_seconds=timeout_seconds)
     print(done.stdout, end="")
