@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -87,3 +88,46 @@ def test_delete_by_force(kubectl):
         "Warning: Immediate deletion does not wait for confirmation that the running resource has been terminated. "
         "The resource may continue to run on the cluster indefinitely.",
     ]
+
+
+BUSY_POD = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: busy}
+spec:
+  terminationGracePeriodSeconds: 60
+  containers:
+  - name: c
+    image: busybox
+    command: ["sh", "-c", "trap 'while [ ! -e go ]; do sleep 0.05; done; exit' TERM; while :; do sleep 0.05; done"]
+"""
+
+
+@pytest.mark.sandbox
+@pytest.mark.parity("kubectl delete namespace, with a pod that takes its time", "works")
+@pytest.mark.skipif("config.getoption('--server') == 'peer'", reason="the peer has no node")
+def test_delete_of_a_namespace_in_use(live_kubectl):
+    name = f"{live_kubectl.namespace}-used"
+    live_kubectl("create", "namespace", name)
+    kubectl = replace(live_kubectl, namespace=name)
+    kubectl("apply", "-f", "-", stdin=BUSY_POD)
+    kubectl("create", "configmap", "a")
+    kubectl("wait", "--for=condition=Ready", "pod/busy", "--timeout=60s")
+    assert kubectl("delete", "namespace", name, "--wait=false").startswith(f'namespace "{name}" deleted\n')
+    why = f"unable to create new content in namespace {name} because it is being terminated"
+    assert kubectl("create", "configmap", "b", code=1) == (
+        f'error: failed to create configmap: configmaps "b" is forbidden: {why}\n'
+    )
+    kubectl("wait", "--for=delete", "configmap/a", "--timeout=60s")
+    kubectl("wait", "--for=jsonpath={.metadata.deletionTimestamp}", "pod/busy", "--timeout=60s")
+    # It waits for the pod, which has its time.
+    remaining = 'jsonpath={.status.conditions[?(@.type=="NamespaceContentRemaining")].message}'
+    words = "Some resources are remaining: pods. has 1 resource instances"
+    kubectl("wait", f"--for={remaining}={words}", f"namespace/{name}", "--timeout=60s")
+    assert kubectl("get", "namespace", name, "-o", "jsonpath={.status.phase}") == "Terminating"
+    kubectl("exec", "busy", "--", "touch", "go")
+    kubectl("wait", "--for=delete", f"namespace/{name}", "--timeout=60s")
+    assert kubectl("get", "pods", "-o", "name") == ""
+    assert kubectl("get", "namespace", name, code=1) == (
+        f'Error from server (NotFound): namespaces "{name}" not found\n'
+    )

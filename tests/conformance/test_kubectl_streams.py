@@ -174,6 +174,41 @@ def test_exec_of_what_is_not_there(kubectl: Kubectl) -> None:
     assert 'exec: "no-such": executable file not found in $PATH' in said
 
 
+ENDED = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: done}
+spec:
+  restartPolicy: Never
+  containers: [{name: c, image: busybox, command: ["true"]}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: half}
+spec:
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 0
+  containers:
+  - {name: ended, image: busybox, command: ["true"]}
+  - {name: idle, image: busybox, command: ["sleep", "infinity"]}
+"""
+
+
+@pytest.mark.parity("kubectl exec and attach, a container that has ended", "works")
+def test_what_has_ended(kubectl: Kubectl) -> None:
+    kubectl("apply", "-f", "-", stdin=ENDED)
+    kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/done", "--timeout=60s")
+    kubectl("wait", "--for=jsonpath={.status.containerStatuses[0].state.terminated.reason}=Completed", "pod/half")
+    said = "error: cannot exec into a container in a completed pod; current phase is Succeeded\n"
+    assert kubectl("exec", "done", "--", "true", code=1).stderr == said
+    said = 'error: Internal error occurred: unable to upgrade connection: container not found ("ended")\n'
+    assert kubectl("exec", "half", "-c", "ended", "--", "true", code=1).stderr.endswith(said)
+    said = kubectl("attach", "half", "-c", "ended", code=1).stderr
+    words = "unable to upgrade connection: container ended not found in pod half_streams"
+    assert said.endswith(f"error: Internal error occurred: {words}\n")
+    assert kubectl("exec", "half", "-c", "idle", "--", "echo", "here").stdout == "here\n"
+
+
 @pytest.mark.parity("kubectl attach", "works")
 def test_attach(kubectl: Kubectl, words: list[str]) -> None:
     del kubectl
