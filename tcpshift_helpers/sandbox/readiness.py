@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 
     from tcpshift_helpers.sandbox.home import Home
 
-DEPLOYMENTS = ("istiod", "istio-ingressgateway")
+# What answers on the addresses of Services is among them: whoever is told that all is ready may use those at once.
+DEPLOYMENTS = {"istiod": "istio-system", "istio-ingressgateway": "istio-system", "kube-proxy": "kube-system"}
 
 _POLL_SECONDS = 0.02
 _TICK_SECONDS = 0.02
 _REQUEST_SECONDS = 5.0
-_PODS = "/api/v1/namespaces/istio-system/pods"
+_PODS = "/api/v1/pods"
 
 
 def missing(home: Home) -> list[str]:
@@ -113,17 +114,18 @@ class _Api:
         if status != 200:
             return ["API server", *DEPLOYMENTS]
         _, pods = self._get(_PODS)
-        _, deployments = self._get("/apis/apps/v1/namespaces/istio-system/deployments")
-        available = {item["metadata"]["name"] for item in _items(deployments) if _has_condition(item, "Available")}
-        fresh = [item["metadata"]["name"] for item in _items(pods) if _is_fresh(self._home, item, started_at)]
+        _, deployments = self._get("/apis/apps/v1/deployments")
+        available = {_key_of(item) for item in _items(deployments) if _has_condition(item, "Available")}
+        fresh = [_key_of(item) for item in _items(pods) if _is_fresh(self._home, item, started_at)]
         return [
             name
-            for name in DEPLOYMENTS
-            if name not in available or not any(pod.startswith(f"{name}-") for pod in fresh)
+            for name, namespace in DEPLOYMENTS.items()
+            if (namespace, name) not in available
+            or not any(place == namespace and pod.startswith(f"{name}-") for place, pod in fresh)
         ]
 
     def wait_for_pod_event(self) -> None:
-        """Return after the next change of a pod of istio-system, or after a second."""
+        """Return after the next change of a pod, or after a second."""
         _, pods = self._get(_PODS)
         version = json.loads(pods).get("metadata", {}).get("resourceVersion", "")
         self._request(f"{_PODS}?watch=true&timeoutSeconds=1&resourceVersion={version}")
@@ -141,6 +143,10 @@ class _Api:
 def _items(body: bytes) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = json.loads(body).get("items") or []
     return items
+
+
+def _key_of(item: dict[str, Any]) -> tuple[str, str]:
+    return item["metadata"]["namespace"], item["metadata"]["name"]
 
 
 def _has_condition(item: dict[str, Any], condition_type: str) -> bool:

@@ -1,11 +1,12 @@
 """Starts that cannot succeed or are disturbed: one clear message, and nothing left running.
 
 Cases: the gateway's port taken · no Envoy for this platform · state directory not writable · two starts at once ·
-a start on top of a running sandbox · Ctrl-C and SIGTERM in the middle · a damaged record of the last run.
+a start on top of a running sandbox · Ctrl-C and SIGTERM in the middle · a damaged record of the last run · Services that answer late.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -15,6 +16,20 @@ import pytest
 from tcpshift_helpers.sandbox import lock, network, record, supervisor
 
 from ..remains import what_is_left
+
+LATE_KUBE_PROXY = """
+import asyncio, os, pathlib, sys
+if "agent" in sys.orig_argv:
+    from tcpshift_helpers.sandbox.serviceproxy.kube_proxy import KubeProxy
+    begin = KubeProxy.begin
+    async def wait(proxy):
+        while not pathlib.Path(os.environ["TEST_GO_ON"]).exists():
+            await asyncio.sleep(0.02)
+        begin(proxy)
+    def begin_late(proxy):
+        proxy.waiting = asyncio.get_running_loop().create_task(wait(proxy))
+    KubeProxy.begin = begin_late
+"""
 
 pytestmark = pytest.mark.sandbox
 
@@ -77,6 +92,29 @@ def test_up_and_down_may_be_repeated(tcpshift, home) -> None:
     assert tcpshift("down")[:2] == (0, "The sandbox is stopped.\n")
     assert what_is_left(home) == []
     assert tcpshift("down")[:2] == (0, "The sandbox was not running.\n")
+
+
+def test_up_waits_for_what_answers_on_the_addresses_of_services(tcpshift, home, tmp_path) -> None:
+    """The agent is made to configure kube-proxy only when the test says so."""
+    (tmp_path / "late" / "sitecustomize.py").parent.mkdir()
+    (tmp_path / "late" / "sitecustomize.py").write_text(LATE_KUBE_PROXY)
+    tcpshift.environment["PYTHONPATH"] = str(tmp_path / "late")
+    tcpshift.environment["TEST_GO_ON"] = str(home.root / "go-on")
+    with tcpshift.start("up") as command:
+        lacking = {f"{name} is ready" for name in ("API server", "istiod", "istio-ingressgateway")}
+        while lacking:
+            line = command.stdout.readline()
+            assert line, command.stderr.read()
+            lacking.discard(line.partition(" (")[0])  # what follows is the time
+        address = (next(iter(network.load_subnet(home).cluster_ips())), 443)
+        with socket.socket() as client:
+            assert client.connect_ex(address) == errno.ECONNREFUSED
+        (home.root / "go-on").touch()
+        out, err = command.communicate(timeout=60)
+    assert command.returncode == 0, err
+    assert "kube-proxy is ready" in out
+    with socket.create_connection(address, 5):
+        pass
 
 
 @pytest.fixture

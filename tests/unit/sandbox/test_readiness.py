@@ -17,21 +17,27 @@ from tcpshift_helpers.sandbox import certificates, readiness, record
 from tcpshift_helpers.sandbox.home import Home
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 STARTED_AT = 1_777_896_000.7
-PODS = ["istiod-1-a", "istio-ingressgateway-2-b"]
-EVERYTHING = ["API server", "istiod", "istio-ingressgateway"]
+PODS = ["istiod-1-a", "istio-ingressgateway-2-b", "kube-proxy-3-c"]
+DEPLOYMENTS = ["istiod", "istio-ingressgateway", "kube-proxy"]
+EVERYTHING = ["API server", *DEPLOYMENTS]
 
 
 def deployment(name: str, available: str = "True") -> dict[str, Any]:
-    return {"metadata": {"name": name}, "status": {"conditions": [{"type": "Available", "status": available}]}}
+    conditions = [{"type": "Available", "status": available}]
+    return {"metadata": {"name": name, "namespace": namespace_of(name)}, "status": {"conditions": conditions}}
 
 
-def pod(name: str, restarts: int = 0, ready: str = "True") -> dict[str, Any]:
+def namespace_of(name: str) -> str:
+    return "kube-system" if name.startswith("kube-") else "istio-system"
+
+
+def pod(name: str, restarts: int = 0, ready: str = "True", namespace: str = "") -> dict[str, Any]:
     return {
-        "metadata": {"name": name, "uid": f"uid-{name}"},
+        "metadata": {"name": name, "namespace": namespace or namespace_of(name), "uid": f"uid-{name}"},
         "status": {
             "conditions": [{"type": "Ready", "status": ready}],
             "containerStatuses": [{"name": "main", "restartCount": restarts}],
@@ -52,7 +58,7 @@ class Api:
 
     def __init__(self) -> None:
         self.readyz = 200
-        self.deployments = [deployment("istiod"), deployment("istio-ingressgateway")]
+        self.deployments = [deployment(name) for name in DEPLOYMENTS]
         self.pods = [pod(name) for name in PODS]
         self.tokens: set[str] = set()
 
@@ -104,7 +110,7 @@ def api(home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
         thread.join()
 
 
-def test_ready_means_both_deployments_available_and_their_pods_run_since_this_start(home: Home, api: Api) -> None:
+def test_ready_means_all_deployments_available_and_their_pods_run_since_this_start(home: Home, api: Api) -> None:
     assert readiness.missing(home) == []
     assert api.tokens == {f"Bearer {home.token.read_text()}"}
 
@@ -122,23 +128,32 @@ def test_a_server_that_is_not_ready_is_missing(home: Home, api: Api) -> None:
     assert readiness.missing(home) == EVERYTHING
 
 
+@pytest.mark.parametrize("missing", DEPLOYMENTS)
 @pytest.mark.parametrize(
     ("deployments", "pods"),
     [
-        ([deployment("istiod"), deployment("istio-ingressgateway", "False")], None),
-        ([deployment("istiod")], None),
-        (None, [pod("istiod-1-a"), pod("istio-ingressgateway-2-b", ready="False")]),
-        (None, [pod("istiod-1-a"), {"metadata": {"name": "istio-ingressgateway-2-b", "uid": "x"}}]),
-        (None, [pod("istiod-1-a")]),
+        (lambda name: [deployment(name, "False")], None),
+        (lambda _: [], None),
+        (None, lambda name: [pod(name, ready="False")]),
+        (None, lambda name: [pod(name, namespace="default")]),
+        (None, lambda name: [{"metadata": pod(name)["metadata"]}]),
+        (None, lambda _: []),
     ],
-    ids=["not available", "no deployment", "not ready", "no status yet", "no pod"],
+    ids=["not available", "no deployment", "not ready", "somebody else's", "no status yet", "no pod"],
 )
 def test_a_deployment_that_is_not_there_yet_is_missing(
-    home: Home, api: Api, deployments: list[dict[str, Any]] | None, pods: list[dict[str, Any]] | None
+    home: Home,
+    api: Api,
+    missing: str,
+    deployments: Callable[[str], list[dict[str, Any]]] | None,
+    pods: Callable[[str], list[dict[str, Any]]] | None,
 ) -> None:
-    api.deployments = api.deployments if deployments is None else deployments
-    api.pods = api.pods if pods is None else pods
-    assert readiness.missing(home) == ["istio-ingressgateway"]
+    its_pod = PODS[DEPLOYMENTS.index(missing)]
+    if deployments:
+        api.deployments = [deployment(name) for name in DEPLOYMENTS if name != missing] + deployments(missing)
+    if pods:
+        api.pods = [pod(name) for name in PODS if name != its_pod] + pods(its_pod)
+    assert readiness.missing(home) == [missing]
 
 
 def test_a_pod_of_last_time_is_missing_until_its_process_is_started_again(home: Home, api: Api) -> None:
@@ -149,7 +164,7 @@ def test_a_pod_of_last_time_is_missing_until_its_process_is_started_again(home: 
 def test_a_pod_is_missing_as_long_as_the_api_tells_of_its_last_run(home: Home, api: Api) -> None:
     note_start(home, PODS[1], restarts=1)
     assert readiness.missing(home) == ["istio-ingressgateway"]
-    api.pods = [pod(PODS[0]), pod(PODS[1], restarts=1)]
+    api.pods = [pod(PODS[0]), pod(PODS[1], restarts=1), pod(PODS[2])]
     assert readiness.missing(home) == []
 
 
@@ -162,12 +177,12 @@ def test_wait_tells_what_became_ready_in_that_order(home: Home, api: Api) -> Non
         api.readyz = 200 if round_number[0] > 2 else 500
 
     readiness.wait(home, let_go, 20, lines.append)
-    assert lines == ["API server is ready", "istiod is ready", "istio-ingressgateway is ready"]
+    assert lines == [f"{name} is ready" for name in EVERYTHING]
 
 
 def test_wait_says_what_is_missing_when_the_time_is_over(home: Home, api: Api) -> None:
     api.pods = [pod("istiod-1-a")]
-    with pytest.raises(SandboxError, match=r"not ready after 0 s; still missing: istio-ingressgateway\."):
+    with pytest.raises(SandboxError, match=r"not ready after 0 s; still missing: istio-ingressgateway, kube-proxy\."):
         readiness.wait(home, lambda: None, 0.3, lambda _: None)
 
 
