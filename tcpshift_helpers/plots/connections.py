@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tcpshift_helpers.palette import Look
     from tcpshift_helpers.plots.paper import Picture
 
-OPENED, ANSWERED, CLOSED, FAILED = "opened", "answered", "closed", "failed"
+ANSWERED, CLOSED, FAILED = "answered", "closed", "failed"
 CLIENT, SERVER = "client", "server"
 _THICKNESS = 0.5
 _LABEL_POINTS = 13  # from one row of labels to the next
@@ -70,7 +70,7 @@ def connection_timeline(
     """Each connection as a line through time in the look of the version that answers, with moments of change across.
 
     Args:
-        frame: one row an event of a connection, in any order:
+        frame: one row an event of a connection, in any order, as `OpenConnections.frame` gives it:
 
             - `connection` (int64): the connection's number, from 0 in the order they were opened;
             - `at` (datetime64[ns, UTC]): when it happened;
@@ -220,6 +220,6 @@ def _end_in_words(ended: str, error: str, seconds: Sequence[float]) -> str:
     if not ended:
         return _end(ended)
     how = _("{end} ({reason})").format(end=_end(ended), reason=error) if error else _end(ended)
-    if len(seconds) == 1:
+    if round(seconds[0], 1) == round(seconds[-1], 1):
         return _("{end} at {seconds:.1f} s").format(end=how, seconds=seconds[0])
     return _("{end} at {first:.1f} to {last:.1f} s").format(end=how, first=seconds[0], last=seconds[-1])

@@ -126,6 +126,20 @@ def test_moments_stand_where_they_were_with_their_labels() -> None:
     assert not any(one.overlaps(other) for one in boxes for other in boxes if one is not other)
 
 
+def test_the_label_of_a_late_moment_stays_beside_the_legend() -> None:
+    (axes,) = drawn(plots.connection_timeline(FRAME, {"the weights of both versions are changed for good": at(7.9)}))
+    (label,) = axes.texts
+    found = axes.get_legend()
+    assert found is not None
+    assert label.get_window_extent().x1 < found.get_window_extent().x0
+
+
+def test_ends_that_are_the_same_when_they_are_written_are_said_once() -> None:
+    rows = [(number, 0, "opened") for number in range(2)]
+    ends = [(number, 3 + number / 1000, "closed", {"closed_by": "client"}) for number in range(2)]
+    assert plots.connection_timeline(events(*rows, *ends), {}).alt.endswith("closed by the client at 3.0 s.")
+
+
 def test_a_connection_whose_answers_change_changes_its_look() -> None:
     (axes,) = drawn(
         plots.connection_timeline(events((0, 0, "opened"), answered(0, 1, "one"), answered(0, 3, "two")), {})
