@@ -160,7 +160,7 @@ class Registry:
         return self._create(target, obj, options)
 
     def _create(self, target: Target, obj: Object, options: WriteOptions | None, *, is_judged: bool = False) -> Object:
-        """Store a new object whose managers are counted."""
+        """Store a new object that has its defaults and whose managers are counted; it is changed."""
         resource, strategy = target.resource, self.strategy(target.resource)
         metadata = obj["metadata"]
         if resource.is_ending:
@@ -170,8 +170,7 @@ class Registry:
             metadata["name"] = _generated_name(metadata["generateName"])
         target = replace(target, name=metadata.get("name", ""))
         labels = self._labels_of_open_namespace(target)
-        obj = admission_chain.mutate(self._admission, "CREATE", resource, obj, labels)
-        obj = admit(resource, _in_order(apply_defaults(resource, obj)))
+        obj = admit(resource, _in_order(self._admitted("CREATE", resource, obj, labels)))
         metadata = obj["metadata"]
         _forget_system_metadata(metadata)
         metadata["uid"], metadata["creationTimestamp"] = new_uid(), timestamp()
@@ -219,10 +218,10 @@ class Registry:
         obj = make(old)
         obj["metadata"] = obj.get("metadata") or {}
         self._check_names(target, obj["metadata"])
+        if obj["metadata"].get("managedFields") == [] and not managed and not is_custom(target.resource):
+            obj["metadata"] = {**obj["metadata"], "managedFields": [{}]}  # Go tells an empty list from none
+        obj = apply_defaults(target.resource, obj)
         if not managed:
-            if obj["metadata"].get("managedFields") == [] and not is_custom(target.resource):
-                obj["metadata"] = {**obj["metadata"], "managedFields": [{}]}  # Go tells an empty list from none
-            obj = apply_defaults(target.resource, obj)
             obj = self.field_manager.updated(old, obj, self.write_of(target, options))
         return self._update(target, obj, old, options, conditional=conditional), False
 
@@ -269,9 +268,10 @@ class Registry:
                 f"the name of the object ({target.name} based on URL) was undeterminable: name must be provided"
             )
         self._check_names(target, metadata)
+        obj = apply_defaults(target.resource, obj)
         if old is not None:
             return self._update(target, obj, old, options, conditional=True), False
-        metadata.pop("resourceVersion", None)
+        obj["metadata"].pop("resourceVersion", None)
         return self._create(target, obj, options, is_judged=is_judged), True
 
     def write_of(self, target: Target, options: WriteOptions | None) -> Write:
@@ -286,12 +286,12 @@ class Registry:
     def _update(
         self, target: Target, obj: Object, old: Object, options: WriteOptions | None, *, conditional: bool
     ) -> Object:
-        """Store a changed object whose managers are counted."""
+        """Store a changed object that has its defaults and whose managers are counted; it is changed."""
         resource, strategy = target.resource, self.strategy(target.resource)
         self._check_version(target, obj, old, conditional=conditional)
         if not target.subresource:
-            obj = admission_chain.mutate(self._admission, "UPDATE", resource, obj, self._labels(target.namespace))
-        obj = admit(resource, _in_order(apply_defaults(resource, obj)))
+            obj = self._admitted("UPDATE", resource, obj, self._labels(target.namespace))
+        obj = admit(resource, _in_order(obj))
         self._refuse(resource, target.name, _changed_identity(obj, old))
         _keep_system_metadata(obj, old)
         if target.subresource == "status":
@@ -306,6 +306,11 @@ class Registry:
         self._allocate(target, obj)
         admission_chain.validate(self._admission, "UPDATE", resource, obj, old)
         return self.save(target, obj, old, options)
+
+    def _admitted(self, operation: str, resource: ResourceType, obj: Object, labels: dict[str, str]) -> Object:
+        """The object as the plug-ins leave it, with the defaults of what they added."""
+        admitted = admission_chain.mutate(self._admission, operation, resource, obj, labels)
+        return obj if admitted is obj else apply_defaults(resource, admitted)
 
     def save(self, target: Target, obj: Object, old: Object, options: WriteOptions | None = None) -> Object:
         """Write a changed object; remove it if it only waited for its last finalizer; write nothing if nothing changed."""
