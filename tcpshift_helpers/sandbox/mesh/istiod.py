@@ -16,13 +16,12 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from tcpshift_helpers.sandbox import client as api
-from tcpshift_helpers.sandbox.controllers.timestamps import now
 from tcpshift_helpers.sandbox.envoy import Admin
 from tcpshift_helpers.sandbox.mesh.configuration import build
 from tcpshift_helpers.sandbox.mesh.connection import Connection, versions
 from tcpshift_helpers.sandbox.mesh.delivery import Delivery
 from tcpshift_helpers.sandbox.mesh.gateway_api.controller import GatewayApiController
-from tcpshift_helpers.sandbox.mesh.gateway_api.translation import translate
+from tcpshift_helpers.sandbox.mesh.gateway_api.translation import Translation, translate
 from tcpshift_helpers.sandbox.mesh.model import Snapshot
 from tcpshift_helpers.sandbox.mesh.status_writer import StatusWriter
 
@@ -97,7 +96,8 @@ class Istiod:
         self._versions = versions()
         self._push_scheduled = False
         self._status = StatusWriter(client, self._reported, self._proxy_states)
-        self._gateway_api = GatewayApiController(client, self._informers, self._snapshot, self._proxy_states)
+        self._translation = Translation(Snapshot())
+        self._gateway_api = GatewayApiController(client, self._informers, lambda: self._translation, self._proxy_states)
 
     async def run(self) -> None:
         """Watch and push for ever."""
@@ -128,13 +128,14 @@ class Istiod:
 
     def _push(self) -> None:
         self._push_scheduled = False
-        snapshot = self._snapshot()
         try:
-            snapshot = translate(snapshot, now()).added_to(snapshot)
+            translation = translate(self._snapshot())
+            snapshot = translation.with_istio()
         except Exception:
             # One object that no validation saw must not take the control plane down, as it does the real one.
             log.exception("cannot translate the objects of the Gateway API; every proxy keeps what it has")
             return
+        self._translation = translation
         present = set()
         for proxy in snapshot.proxies:
             present.add(proxy.uid)

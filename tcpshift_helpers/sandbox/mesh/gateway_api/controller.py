@@ -19,14 +19,14 @@ from tcpshift_helpers.sandbox.mesh import status
 from tcpshift_helpers.sandbox.mesh.gateway_api import classes, infrastructure
 from tcpshift_helpers.sandbox.mesh.gateway_api.addresses import MANAGED
 from tcpshift_helpers.sandbox.mesh.gateway_api.conditions import Condition
-from tcpshift_helpers.sandbox.mesh.gateway_api.translation import translate
 from tcpshift_helpers.sandbox.mesh.model import key_of
 from tcpshift_helpers.sandbox.mesh.rounds import Rounds, attempt
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from tcpshift_helpers.sandbox.mesh.model import Key, Snapshot
+    from tcpshift_helpers.sandbox.mesh.gateway_api.translation import Translation
+    from tcpshift_helpers.sandbox.mesh.model import Key
 
     Obj = dict[str, Any]
 
@@ -43,20 +43,20 @@ class GatewayApiController(Rounds):
         self,
         client: api.Client,
         informers: Mapping[str, api.Informer],
-        snapshot: Callable[[], Snapshot],
+        translation: Callable[[], Translation],
         proxies: Callable[[], list[status.ProxyState]],
     ) -> None:
         """Nothing is written yet.
 
         Args:
             client: to write with.
-            informers: what `snapshot` is made of, by the fields of a `Snapshot`.
-            snapshot: gives all objects as they are now.
+            informers: what is translated, by the fields of a `Snapshot`.
+            translation: gives what the objects mean, as proxies were last told.
             proxies: gives how far each proxy is now.
         """
         super().__init__()
         self._client = client
-        self._snapshot = snapshot
+        self._translation = translation
         self._proxies = proxies
         self._written = {kind: informers[name] for kind, name in _FIELDS.items()}
         self._made = {
@@ -77,12 +77,12 @@ class GatewayApiController(Rounds):
             group.create_task(super().run())
 
     async def _write_all(self) -> None:
-        snapshot = self._snapshot()
+        translation = self._translation()
         try:
-            translation = translate(snapshot, now(), self._refusals(snapshot.tcp_routes))
+            statuses = translation.statuses(now(), self._refusals(translation.snapshot.tcp_routes))
         except Exception:
             # One object that no validation saw must not take the control plane down.
-            log.exception("cannot translate the objects of the Gateway API; what was told of them stays")
+            log.exception("cannot tell how the objects of the Gateway API fare; what was told of them stays")
             return
         known = self._written["GatewayClass"]
         for gateway_class in classes.built_in():
@@ -92,7 +92,7 @@ class GatewayApiController(Rounds):
             if not gateway["metadata"].get("deletionTimestamp"):
                 for made in infrastructure.objects(gateway):
                     await self._make(made)
-        for obj, wanted in translation.statuses:
+        for obj, wanted in statuses:
             await self._tell(obj, wanted)
 
     def _refusals(self, routes: Sequence[Mapping[str, Any]]) -> dict[Key, Condition]:

@@ -1,7 +1,7 @@
 """The Gateway API's objects as Istio's, and what is to be said of each. Pure.
 
 A Gateway's listeners become Istio Gateways, TCPRoutes become VirtualServices, as istiod does it; everything below knows
-only those. The status of each object is computed along with it.
+only those. The status of each object follows from the same.
 
 Source: istio.io/istio, 1.31 line: pilot/pkg/config/kube/gateway (gateway_collection.go, route_collections.go);
 recorded in tests/unit/sandbox/mesh/recorded/gateway_api.json.
@@ -18,12 +18,29 @@ from tcpshift_helpers.sandbox.mesh.gateway_api.addresses import is_managed
 from tcpshift_helpers.sandbox.mesh.model import in_creation_order, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tcpshift_helpers.sandbox.mesh.gateway_api.conditions import Condition
+    from tcpshift_helpers.sandbox.mesh.gateway_api.gateways import ServedGateway
+    from tcpshift_helpers.sandbox.mesh.gateway_api.routes import Attachment, Backends
     from tcpshift_helpers.sandbox.mesh.model import Key, Snapshot
 
     Obj = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class BoundRoute:
+    """A TCPRoute and what came of it.
+
+    Attributes:
+        route: the TCPRoute.
+        attached: what came of its parent references.
+        leads: where it leads.
+    """
+
+    route: Obj
+    attached: Sequence[Attachment]
+    leads: Backends
 
 
 @dataclass(frozen=True)
@@ -31,53 +48,59 @@ class Translation:
     """What the Gateway API's objects mean.
 
     Attributes:
-        gateways: Istio Gateways.
-        virtual_services: VirtualServices.
-        managed: Gateways whose Deployment and Service istiod makes.
-        statuses: objects and the status each should have.
+        snapshot: the objects.
+        served: the Gateways of Istio's class.
+        bound: the TCPRoutes, oldest first.
     """
 
-    gateways: list[dict[str, Any]]
-    virtual_services: list[dict[str, Any]]
-    managed: list[Obj]
-    statuses: list[tuple[Obj, dict[str, Any]]]
+    snapshot: Snapshot
+    served: Sequence[ServedGateway] = ()
+    bound: Sequence[BoundRoute] = ()
 
-    def added_to(self, snapshot: Snapshot) -> Snapshot:
+    @property
+    def managed(self) -> list[Obj]:
+        """Gateways whose Deployment and Service istiod makes."""
+        return [one.gateway for one in self.served if is_managed(one.gateway)]
+
+    def with_istio(self) -> Snapshot:
         """The snapshot with Istio's own objects and the translated ones side by side."""
+        gateways_ = (listener.istio_gateway(one.hosts) for one in self.served for listener in one.open_listeners)
+        made = (one for b in self.bound for one in routes.virtual_services(b.route, b.attached, b.leads))
         return replace(
-            snapshot,
-            gateways=[*snapshot.gateways, *self.gateways],
-            virtual_services=[*snapshot.virtual_services, *self.virtual_services],
+            self.snapshot,
+            gateways=[*self.snapshot.gateways, *gateways_],
+            virtual_services=[*self.snapshot.virtual_services, *made],
         )
 
+    def statuses(self, now: str, refusals: Mapping[Key, Condition] | None = None) -> list[tuple[Obj, dict[str, Any]]]:
+        """Objects, and the status each should have.
 
-def translate(snapshot: Snapshot, now: str, refusals: Mapping[Key, Condition] | None = None) -> Translation:
-    """Translate everything.
+        Args:
+            now: RFC 3339 time for conditions that change.
+            refusals: by the key of a TCPRoute, what Envoy says of it if it refused it.
+        """
+        refusals = refusals or {}
+        attached: dict[tuple[str, str], Counter[str]] = {one.key: Counter() for one in self.served}
+        for b in self.bound:
+            for listener in {
+                one.listener.bound_name: one.listener for one in b.attached if one.denied is None
+            }.values():
+                attached[listener.key][listener.name] += 1
+        ours = filter(classes.is_ours, self.snapshot.gateway_classes)
+        found: list[tuple[Obj, dict[str, Any]]] = [(one, gateways.class_status(one, now)) for one in ours]
+        for b in self.bound:
+            refused = refusals.get(key_of(b.route))
+            found.append((b.route, routes.status(b.route, b.attached, b.leads, now, refused)))
+        found += [(one.gateway, one.status(attached[one.key], self.snapshot, now)) for one in self.served]
+        return found + gateways.remote_statuses(self.snapshot, now)
 
-    Args:
-        snapshot: all objects.
-        now: RFC 3339 time for conditions that change.
-        refusals: by the key of a TCPRoute, what Envoy says of it if it refused it.
-    """
+
+def translate(snapshot: Snapshot) -> Translation:
+    """Translate everything."""
     served = gateways.served_gateways(snapshot)
     listeners = {one.key: one.open_listeners for one in served}
-    virtual_services: list[dict[str, Any]] = []
-    statuses: list[tuple[Obj, dict[str, Any]]] = [
-        (one, gateways.class_status(one, now)) for one in snapshot.gateway_classes if classes.is_ours(one)
+    bound = [
+        BoundRoute(route, routes.attachments(route, listeners), routes.backends(route, snapshot))
+        for route in in_creation_order(snapshot.tcp_routes)
     ]
-    attached: dict[tuple[str, str], Counter[str]] = {one.key: Counter() for one in served}
-    for route in in_creation_order(snapshot.tcp_routes):
-        results = routes.attachments(route, listeners)
-        leads = routes.backends(route, snapshot)
-        virtual_services += routes.virtual_services(route, results, leads)
-        statuses.append((route, routes.status(route, results, leads, now, (refusals or {}).get(key_of(route)))))
-        for bound in {one.listener.bound_name: one.listener for one in results if one.denied is None}.values():
-            attached[bound.key][bound.name] += 1
-    statuses += [(one.gateway, one.status(attached[one.key], snapshot, now)) for one in served]
-    statuses += gateways.remote_statuses(snapshot, now)
-    return Translation(
-        gateways=[listener.istio_gateway(one.hosts) for one in served for listener in one.open_listeners],
-        virtual_services=virtual_services,
-        managed=[one.gateway for one in served if is_managed(one.gateway)],
-        statuses=statuses,
-    )
+    return Translation(snapshot, served, bound)

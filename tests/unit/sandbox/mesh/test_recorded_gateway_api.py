@@ -38,11 +38,11 @@ def snapshot(case: dict[str, Any]) -> Snapshot:
 
 
 def translated(case: dict[str, Any]) -> Translation:
-    return translate(snapshot(case), NOW)
+    return translate(snapshot(case))
 
 
 def configuration(case: dict[str, Any]) -> Configuration:
-    everything = translated(case).added_to(snapshot(case))
+    everything = translated(case).with_istio()
     proxy = next(proxy for proxy in everything.proxies if proxy.name == case["proxy"])
     return build(proxy, everything, Path("/xds"))
 
@@ -55,7 +55,7 @@ def without_times(value: Any) -> Any:
 
 def statuses(case: dict[str, Any]) -> dict[str, Any]:
     found = {}
-    for obj, status in translated(case).statuses:
+    for obj, status in translated(case).statuses(NOW):
         if obj["kind"] != "GatewayClass":
             metadata = obj["metadata"]
             found[f"{obj['kind']}/{metadata['namespace']}/{metadata['name']}"] = without_times(status)
@@ -88,7 +88,7 @@ def test_statuses_of_classes() -> None:
         theirs_of = [obj for obj in everything if obj["kind"] == "GatewayClass"]
         bare = [{key: value for key, value in obj.items() if key != "status"} for obj in theirs_of]
         ours = {
-            obj["metadata"]["name"]: without_times(status) for obj, status in translate(snapshot_of(bare), NOW).statuses
+            obj["metadata"]["name"]: without_times(status) for obj, status in translate(snapshot_of(bare)).statuses(NOW)
         }
         theirs = {
             obj["metadata"]["name"]: without_times(obj["status"]) for obj in theirs_of if not is_pending(obj["status"])
@@ -185,13 +185,13 @@ def test_the_proxy_is_started_as_the_real_one() -> None:
 def test_the_same_state_again_changes_nothing() -> None:
     """A status that stands is computed to be exactly itself, times included: nothing is written twice."""
     for case in CASES.values():
-        first = {id(obj): status for obj, status in translated(case).statuses}
+        first = {id(obj): status for obj, status in translated(case).statuses(NOW)}
         before = snapshot(case)
-        told = [{**obj, "status": status} for obj, status in translate(before, NOW).statuses]
+        told = [{**obj, "status": status} for obj, status in translate(before).statuses(NOW)]
         rest = [
             obj
             for obj in [*RECORDED["base"], *case["objects"]]
             if obj["kind"] not in ("GatewayClass", "Gateway", "TCPRoute") or "istio.io/v1" in obj["apiVersion"]
         ]
-        again = translate(snapshot_of([*rest, *told]), "2027-01-01T00:00:00Z")
-        assert [status for _, status in again.statuses] == list(first.values())
+        again = translate(snapshot_of([*rest, *told])).statuses("2027-01-01T00:00:00Z")
+        assert [status for _, status in again] == list(first.values())
