@@ -29,9 +29,11 @@ MERGE = "application/merge-patch+json"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Which server to ask."""
+    """Which server to ask, and what."""
     parser.addoption("--server", choices=["sandbox", "peer"], default="sandbox", help="which API server to test")
     parser.addoption("--peer-kubeconfig", help="kubeconfig of a real kube-apiserver, for --server peer")
+    parser.addoption("--requests", type=int, default=1_500, help="how many requests tests/fuzz sends")
+    parser.addoption("--seed", type=int, help="which requests tests/fuzz sends; as printed by a run that failed")
 
 
 def pytest_configure(config: pytest.Config) -> None:

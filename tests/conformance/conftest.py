@@ -6,31 +6,19 @@ See README.md beside this file.
 
 from __future__ import annotations
 
-import contextlib
-import http.client
-import os
-import signal
-import subprocess
-import sys
-import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from ..server_process import ServerProcess
 from .kubectl import MANIFEST, Kubectl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ..conftest import Api
-
-_START = (
-    "import asyncio; from tcpshift_helpers.sandbox.home import Home; from tcpshift_helpers.sandbox.apiserver import server; "
-    "asyncio.run(server.run(Home.from_environment()))"
-)
-_START_SECONDS = 30.0
 
 
 @pytest.fixture(scope="session")
@@ -40,57 +28,24 @@ def home_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def kubeconfig(home_directory: Path, peer_kubeconfig: Path | None, client_of: Callable[[Path], Api]) -> Iterator[Path]:
+def kubeconfig(home_directory: Path, peer_kubeconfig: Path | None) -> Iterator[Path]:
     """A kubeconfig of the server under test."""
     if peer_kubeconfig:
         yield peer_kubeconfig
         return
-    with _api_server(home_directory, client_of) as kubeconfig:
-        yield kubeconfig
+    with ServerProcess(home_directory) as server:
+        yield server.kubeconfig
 
 
 @pytest.fixture
-def spare_kubeconfig(tmp_path: Path, peer_kubeconfig: Path | None, client_of: Callable[[Path], Api]) -> Iterator[Path]:
+def spare_kubeconfig(tmp_path: Path, peer_kubeconfig: Path | None) -> Iterator[Path]:
     """A kubeconfig of the peer, or of an API server of the test's own, for what would get in the way of other tests."""
     if peer_kubeconfig:
         yield peer_kubeconfig
         return
     (tmp_path / "home").mkdir()
-    with _api_server(tmp_path / "home", client_of) as kubeconfig:
-        yield kubeconfig
-
-
-@contextlib.contextmanager
-def _api_server(home: Path, client_of: Callable[[Path], Api]) -> Iterator[Path]:
-    """An API server in a process of its own; gives its kubeconfig."""
-    log = (home / "test.log").open("wb")
-    environment = {**os.environ, "TCPSHIFT_HOME": str(home)}
-    process = subprocess.Popen([sys.executable, "-c", _START], env=environment, stdout=log, stderr=log)
-    try:
-        _wait_until_ready(lambda: client_of(home / "kubeconfig"), process, home)
-        yield home / "kubeconfig"
-    finally:
-        process.send_signal(signal.SIGTERM)
-        code = process.wait(10)
-        log.close()
-    assert code == 0, (home / "test.log").read_text()
-
-
-def _wait_until_ready(connect: Callable[[], Api], process: subprocess.Popen[bytes], home: Path) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
-        assert process.poll() is None, (home / "test.log").read_text()
-        if (home / "kubeconfig").exists():
-            client = connect()
-            try:
-                if client.get("/readyz").code == 200:
-                    return
-            except (OSError, http.client.HTTPException):
-                pass
-            finally:
-                client.close()
-        time.sleep(0.02)
-    pytest.fail("the API server did not become ready: " + (home / "test.log").read_text())
+    with ServerProcess(tmp_path / "home") as server:
+        yield server.kubeconfig
 
 
 @pytest.fixture

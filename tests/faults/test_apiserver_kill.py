@@ -2,51 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import json
 import os
-import signal
 import ssl
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
+
+from ..server_process import ServerProcess
 
 WRITES = 200
 WRITERS = 4
 KILL_AFTER = 90
 PATH = "/api/v1/namespaces/default/configmaps"
-START = (
-    "import asyncio; from tcpshift_helpers.sandbox.home import Home; from tcpshift_helpers.sandbox.apiserver import server; "
-    "asyncio.run(server.run(Home.from_environment()))"
-)
 
 
-class Server:
-    """An API server process over one state directory."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        environment = {**os.environ, "TCPSHIFT_HOME": str(self.home)}
-        with (self.home / "test.log").open("ab") as log:
-            self.process = subprocess.Popen([sys.executable, "-c", START], env=environment, stdout=log, stderr=log)
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            assert self.process.poll() is None, (self.home / "test.log").read_text()
-            if (self.home / "kubeconfig").exists():
-                with contextlib.suppress(OSError):
-                    self.request("GET", "/readyz")
-                    return
-            time.sleep(0.02)
-        pytest.fail("not ready: " + (self.home / "test.log").read_text())
+class Server(ServerProcess):
+    """An API server process over one state directory, and requests to it."""
 
     def connect(self) -> http.client.HTTPSConnection:
         prefix = json.loads((self.home / "network.json").read_text())["prefix"]
@@ -65,22 +41,11 @@ class Server:
             if connection is None:
                 own.close()
 
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait(10)
-
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(10) == 0
-
 
 @pytest.fixture
 def server(tmp_path):
-    made = Server(tmp_path)
-    made.start()
-    yield made
-    if made.process.poll() is None:
-        made.stop()
+    with Server(tmp_path) as made:
+        yield made
 
 
 def write_until_it_breaks(server: Server, first: int, acknowledged: dict[str, dict], reached: threading.Event) -> None:

@@ -8,11 +8,16 @@ Source: kubernetes/apiserver pkg/endpoints/handlers/create.go; messages as kube-
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from tcpshift_helpers.sandbox.apiserver import protobuf, structural
-from tcpshift_helpers.sandbox.apiserver.decoding import decode
+from tcpshift_helpers.sandbox.apiserver.decoding import (
+    SCHEME,
+    NumberTooLargeError,
+    check_media_type,
+    decode,
+    decode_options,
+)
 from tcpshift_helpers.sandbox.apiserver.go_values import compact_json, quoted
 from tcpshift_helpers.sandbox.apiserver.shapes import check_shape
 from tcpshift_helpers.sandbox.apiserver.status import StatusError, bad_request
@@ -26,9 +31,6 @@ if TYPE_CHECKING:
 
 Object = dict[str, Any]
 
-_UNKNOWN_FIELD = re.compile(r'^unknown field "(.*)"$')
-_PATH_STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
-
 
 class Codec:
     """Decodes bodies of all kinds it is told about."""
@@ -38,6 +40,15 @@ class Codec:
         self._schemas = schemas
         self._catalog = catalog
 
+    def check_media_type(self, content_type: str, resource: ResourceType) -> None:
+        """Refuse a body in a form that the kind's objects do not come in.
+
+        Raises:
+            StatusError: 415.
+        """
+        if is_custom(resource) or not _is_protobuf(content_type):
+            check_media_type(content_type)
+
     def decode(
         self, body: bytes, content_type: str, resource: ResourceType, version: str, field_validation: str
     ) -> tuple[Object, list[str]]:
@@ -46,7 +57,10 @@ class Codec:
         Raises:
             StatusError: 400, 415 or 422: it cannot be read, is of another kind, or is refused by strict validation.
         """
-        obj, duplicates = _read(body, content_type, resource.kind, protobuf_spoken=not is_custom(resource))
+        try:
+            obj, duplicates = _read(body, content_type, resource.kind, protobuf_spoken=not is_custom(resource))
+        except NumberTooLargeError as error:
+            raise _cannot_be_handled(resource.kind, version, resource, str(error)) from None
         self._check_kind(obj, body, resource, version)
         return self.judge(obj, resource, version, field_validation, duplicates)
 
@@ -56,7 +70,10 @@ class Codec:
         Raises:
             StatusError: 400, 415 or 500.
         """
-        obj, _ = _read(body, content_type, kind, protobuf_spoken=True)
+        try:
+            obj, _ = _read(body, content_type, kind, protobuf_spoken=True)
+        except NumberTooLargeError as error:
+            raise bad_request(f'{kind} in version "v1" cannot be handled as a {kind}: {error}') from None
         check_shape(kind, obj)
         return obj
 
@@ -85,10 +102,6 @@ class Codec:
                 f'{resource.kind} in version "{version}" cannot be handled as a {resource.kind}: '
                 f"strict decoding error: {listed}"
             )
-        for finding in findings:
-            match = _UNKNOWN_FIELD.match(finding)
-            if match:
-                _drop(obj, match[1])
         obj["apiVersion"], obj["kind"] = resource.api_version(), resource.kind
         return obj, told if field_validation == "Warn" else []
 
@@ -117,13 +130,23 @@ class Codec:
             own_group = resource.group.split(".")[0] or "core"
             why = f"converting ({name}.{kind}) to ({own_group}.{resource.kind}): unknown conversion"
         else:
-            why = f'no kind "{kind}" is registered for version "{api_version}" in scheme "pkg/runtime/scheme.go:110"'
-        raise bad_request(f'{kind} in version "{version}" cannot be handled as a {resource.kind}: {why}')
+            why = f'no kind "{kind}" is registered for version "{api_version}" in scheme "{SCHEME}"'
+        raise _cannot_be_handled(kind, version, resource, why)
+
+
+def _cannot_be_handled(kind: str, version: str, resource: ResourceType, why: str) -> StatusError:
+    return bad_request(f'{kind} in version "{version}" cannot be handled as a {resource.kind}: {why}')
+
+
+def _is_protobuf(content_type: str) -> bool:
+    return content_type.partition(";")[0].strip() == protobuf.MEDIA_TYPE
 
 
 def _read(body: bytes, content_type: str, kind: str, *, protobuf_spoken: bool) -> tuple[Object, list[str]]:
-    if protobuf_spoken and content_type.partition(";")[0].strip() == protobuf.MEDIA_TYPE:
+    if protobuf_spoken and _is_protobuf(content_type):
         return protobuf.decode(body), []
+    if kind == "DeleteOptions":
+        return decode_options(body, content_type), []
     return decode(body, content_type, kind)
 
 
@@ -141,7 +164,8 @@ def _check_custom_kind(obj: Object, body: bytes, resource: ResourceType, expecte
         )
     if obj["kind"] != resource.kind:
         message = f'Invalid value: "{obj["kind"]}": must be {resource.kind}'
-        name = (obj.get("metadata") or {}).get("name", "")
+        metadata = obj.get("metadata")
+        name = metadata.get("name", "") if isinstance(metadata, dict) else ""
         raise StatusError(
             422,
             "Invalid",
@@ -174,11 +198,3 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_nulls(item) for item in value]
     return value
-
-
-def _drop(obj: Object, path: str) -> None:
-    steps: list[str | int] = [name or int(index) for name, index in _PATH_STEP.findall(path)]
-    value: Any = obj
-    for step in steps[:-1]:
-        value = value[step]
-    value.pop(steps[-1], None)

@@ -9,13 +9,15 @@ Source: kube-apiserver 1.34, measured; YAML follows its parser (YAML 1.1, first 
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from tcpshift_helpers.sandbox import limits
 from tcpshift_helpers.sandbox.apiserver.go_values import json_type, quoted
 from tcpshift_helpers.sandbox.apiserver.json_syntax import syntax_error
-from tcpshift_helpers.sandbox.apiserver.status import StatusError, bad_request
+from tcpshift_helpers.sandbox.apiserver.status import StatusError, bad_request, internal_error
 
 JSON = "application/json"
 YAML = "application/yaml"
@@ -24,7 +26,21 @@ MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 
 _TYPE_META = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
+SCHEME = "pkg/runtime/scheme.go:110"
 _SHOWN_BYTES = 30
+# An escape of JSON; the second half of the pattern's first choice is an escaped half of a surrogate pair that stands alone.
+_ESCAPE = re.compile(
+    r"\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|(?P<lone>u[dD][89a-fA-F][\da-fA-F]{2})|.)", re.DOTALL
+)
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_MOST_DIGITS = 309  # of what a float64 can hold
+
+
+class NumberTooLargeError(ValueError):
+    """A number of JSON that no float64 can hold."""
+
+    def __init__(self, number: str) -> None:
+        super().__init__(f"json: cannot unmarshal number {number} into Go value of type float64")
 
 
 def _media_type(content_type: str) -> str:
@@ -44,22 +60,57 @@ def decode(body: bytes, content_type: str, kind: str = "") -> tuple[dict[str, An
 
     Raises:
         StatusError: 400 with the parser's complaint, 415 for any other content type.
+        NumberTooLargeError: how that is told depends on who asks.
     """
-    media_type = _media_type(content_type)
-    if media_type not in {JSON, YAML}:
+    try:
+        return _decode(body, content_type)
+    except NumberTooLargeError:
+        raise
+    except ValueError as error:
+        expected = f" (must be of type {kind})" if kind else ""
+        raise bad_request(f"the object provided is unrecognized{expected}: {error} ({_summary(body)})") from None
+
+
+def decode_options(body: bytes, content_type: str) -> dict[str, Any]:
+    """Decode a DeleteOptions, of which all complaints are answered 500.
+
+    Raises:
+        StatusError: 500 with the parser's complaint, 415 for any other content type.
+    """
+    try:
+        obj, _ = _decode(body, content_type)
+    except ValueError as error:
+        raise internal_error(str(error)) from None
+    kind, api_version = obj.get("kind") or "DeleteOptions", obj.get("apiVersion") or "v1"
+    if kind != "DeleteOptions":
+        raise internal_error(f'no kind "{kind}" is registered for version "{api_version}" in scheme "{SCHEME}"')
+    return obj
+
+
+def check_media_type(content_type: str) -> None:
+    """Refuse what is no object in a form spoken here.
+
+    Raises:
+        StatusError: 415.
+    """
+    if _media_type(content_type) not in {JSON, YAML}:
         accepted = f"accepted media types include: {JSON}, {YAML}, application/vnd.kubernetes.protobuf"
         message = f"the body of the request was in an unknown format - {accepted}"
         raise StatusError(415, "UnsupportedMediaType", message)
+
+
+def _decode(body: bytes, content_type: str) -> tuple[dict[str, Any], list[str]]:
+    check_media_type(content_type)
     try:
-        obj, duplicates = _load_yaml(body) if media_type == YAML else _load_json(body)
+        obj, duplicates = _load_yaml(body) if _media_type(content_type) == YAML else _load_json(body)
         _check_type_meta(obj)
+    except NumberTooLargeError:
+        raise
     except ValueError as error:
-        problem = (
-            str(error) if str(error).startswith("yaml: ") else f"couldn't get version/kind; json parse error: {error}"
-        )
-        expected = f" (must be of type {kind})" if kind else ""
-        message = f"the object provided is unrecognized{expected}: {problem} ({_summary(body)})"
-        raise bad_request(message) from None
+        told = str(error)
+        raise ValueError(
+            told if told.startswith("yaml: ") else f"couldn't get version/kind; json parse error: {told}"
+        ) from None
     return obj or {}, duplicates
 
 
@@ -76,7 +127,10 @@ def decode_patch(body: bytes, content_type: str) -> tuple[Any, list[str]]:
         return _load_json(body)
     except ValueError as error:
         prefix = "" if media_type == STRATEGIC_MERGE_PATCH else "error decoding patch: "
-        raise bad_request(f"{prefix}{error}") from None
+        told = str(error)
+        if media_type == JSON_PATCH and isinstance(error, NumberTooLargeError):
+            told = told.replace("Go value", "Go struct field jsonPatchOp.value")
+        raise bad_request(f"{prefix}{told}") from None
 
 
 def decode_config(body: bytes) -> tuple[dict[str, Any], list[str]]:
@@ -92,6 +146,8 @@ def decode_config(body: bytes) -> tuple[dict[str, Any], list[str]]:
         obj, duplicates = _load_json(body)  # what kubectl sends, and read much faster
     except ValueError:
         duplicates = ["not read"]
+    if _SURROGATE.search(body.decode(errors="replace")):
+        duplicates = ["not read"]  # YAML does not know them
     if duplicates:
         try:
             obj, duplicates = _load_yaml(body)
@@ -136,6 +192,19 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
+def _integer(text: str) -> int:
+    if len(text) > _MOST_DIGITS and math.isinf(float(text)):
+        raise NumberTooLargeError(text)
+    return int(text)
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise NumberTooLargeError(text)
+    return number
+
+
 def _load_json(body: bytes) -> tuple[Any, list[str]]:
     duplicates_seen = False
 
@@ -146,8 +215,18 @@ def _load_json(body: bytes) -> tuple[Any, list[str]]:
         return members
 
     text = body.decode(errors="replace")
+    if _SURROGATE.search(text):
+        text = _ESCAPE.sub(lambda escape: r"\ufffd" if escape["lone"] else escape[0], text)
     try:
-        obj = json.loads(text, object_pairs_hook=to_dict, parse_constant=_refuse_constant)
+        obj = json.loads(
+            text,
+            object_pairs_hook=to_dict,
+            parse_constant=_refuse_constant,
+            parse_int=_integer,
+            parse_float=_float,
+        )
+    except NumberTooLargeError:
+        raise
     except (ValueError, RecursionError):
         raise ValueError(syntax_error(body)) from None
     if _is_too_deep(body, obj):

@@ -95,10 +95,19 @@ def too_many(field: str, count: int, maximum: int) -> FieldError:
 
 def invalid(resource_type: ResourceType, name: str, errors: Sequence[FieldError]) -> StatusError:
     """The answer 422 Invalid, with one cause an objection."""
-    group_kind = f"{resource_type.kind}.{resource_type.group}" if resource_type.group else resource_type.kind
+    return _invalid(resource_type.group, resource_type.kind, name, errors)
+
+
+def invalid_options(kind: str, errors: Sequence[FieldError]) -> StatusError:
+    """The answer 422 Invalid to options in a query, `metav1.{kind}`, that may not be, or not together."""
+    return _invalid("meta.k8s.io", kind, "", errors)
+
+
+def _invalid(group: str, kind: str, name: str, errors: Sequence[FieldError]) -> StatusError:
+    group_kind = f"{kind}.{group}" if group else kind
     sentences = list(dict.fromkeys(str(error) for error in errors))
     listed = sentences[0] if len(sentences) == 1 else f"[{', '.join(sentences)}]"
-    details: dict[str, Any] = {"name": name, "group": resource_type.group, "kind": resource_type.kind}
+    details: dict[str, Any] = {"name": name, "group": group, "kind": kind}
     details = {key: value for key, value in details.items() if value}
     details["causes"] = [{"reason": error.reason, "message": error.message, "field": error.field} for error in errors]
     return StatusError(

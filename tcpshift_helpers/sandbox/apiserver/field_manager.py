@@ -23,6 +23,8 @@ from tcpshift_helpers.sandbox.apiserver.status import StatusError, bad_request, 
 from tcpshift_helpers.sandbox.apiserver.typed_comparison import Comparison, compare
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tcpshift_helpers.sandbox.apiserver.field_sets import FieldSet, Path
     from tcpshift_helpers.sandbox.apiserver.merge_types import MergeTypes, Type
 
@@ -164,21 +166,37 @@ class FieldManager:
         live = _without_managers(live)
         if not known and live:
             before = replace(write, manager=_BEFORE_FIRST_APPLY)
-            known = self._update(empty or {}, live, known, before, before.identity(UPDATE))
+            with self._of_stored(
+                live, write, "failed to create manager for existing fields: failed to convert new object"
+            ):
+                known = self._update(empty or {}, live, known, before, before.identity(UPDATE))
         live = live or empty or {}
         type_ = self._checked(config, write)
         try:
-            try:
-                merged, after = self._apply(live, config, known, write, type_, force=force)
-            except ConflictsError as conflicts:
-                if not self._left_by_client_side_apply(live, conflicts, write, type_):
-                    raise
-                merged, after = self._apply(live, config, known, write, type_, force=True)
+            with self._of_stored(live, write, "failed to create typed live object"):
+                try:
+                    merged, after = self._apply(live, config, known, write, type_, force=force)
+                except ConflictsError as conflicts:
+                    if not self._left_by_client_side_apply(live, conflicts, write, type_):
+                        raise
+                    merged, after = self._apply(live, config, known, write, type_, force=True)
         except ConflictsError as conflicts:
             raise conflicts.status() from None
         if write.manager == _KUBECTL:
             merged = _with_last_applied(merged, config)
         return _with_managers(merged, after)
+
+    @contextlib.contextmanager
+    def _of_stored(self, live: Object, write: Write, what_failed: str) -> Iterator[None]:
+        """Say that the stored object is one that nothing can be applied to: items of a list of it cannot be told apart."""
+        try:
+            yield
+        except typed_values.TypedValueError:
+            (problem, *_) = typed_values.problems(live, self._type(write, write.api_version))
+            metadata = live.get("metadata", {})
+            named = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
+            whole = f"({named}; {write.group}/{write.version}, Kind={write.kind}) to smd typed"
+            raise internal_error(f"{what_failed} {whole}: {problem}") from None
 
     def _managers_before(self, live: Object, obj: Object, write: Write) -> Managers:
         """Those the request states, if it may and they are any; else the stored ones. One empty entry clears them."""
@@ -343,12 +361,12 @@ def _without_managers(obj: Object) -> Object:
 
 
 def _with_managers(obj: Object, known: Managers) -> Object:
-    return {**obj, "metadata": managers.stated(obj["metadata"], managers.encode(known))}
+    return {**obj, "metadata": managers.stated(obj.get("metadata") or {}, managers.encode(known))}
 
 
 def _with_last_applied(obj: Object, config: Object) -> Object:
     """With the annotation of client-side apply brought up to date, if it is there."""
-    annotations = obj["metadata"].get("annotations") or {}
+    annotations = (obj.get("metadata") or {}).get("annotations") or {}
     if not annotations.get(LAST_APPLIED):
         return obj
     stated = dict(config.get("metadata") or {})

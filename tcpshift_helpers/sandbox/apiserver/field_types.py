@@ -1,7 +1,7 @@
 """Walks an object along its kind's schema: fields that are not there, values of the wrong type.
 
-Pure. Unknown fields are collected, because the request decides whether they matter; a value of the wrong type is an error
-at once. Of custom resources only the metadata is walked here: the rest is the business of `structural` and `custom_resources`.
+Pure. Unknown fields are dropped, and told, because the request decides whether they matter; a value of the wrong type is an error
+at once. A null in a list becomes what Go makes of it. Of custom resources only the metadata is walked here: the rest is the business of `structural` and `custom_resources`.
 
 Source: kube-apiserver 1.34, sentences measured field type by field type.
 """
@@ -97,7 +97,7 @@ class FieldWalk:
         self._schemas = schemas
 
     def built_in(self, obj: dict[str, Any], schema: Schema, kind: str) -> list[str]:
-        """Paths of unknown fields of a built-in kind, in the order of the object.
+        """Drop the unknown fields of a built-in kind; their paths, in the order of the object.
 
         Raises:
             WrongTypeError: at the first value of the wrong type.
@@ -105,7 +105,7 @@ class FieldWalk:
         return list(self._object(obj, schema, kind, _Place()))
 
     def metadata(self, metadata: Any) -> list[str]:
-        """Paths of unknown fields of a custom resource's metadata, in the order of the object.
+        """Drop the unknown fields of a custom resource's metadata; their paths, in the order of the object.
 
         Raises:
             WrongTypeError: at the first value of the wrong type.
@@ -114,9 +114,10 @@ class FieldWalk:
         return list(self._value(metadata, schema, _Place(path="metadata")))
 
     def _object(self, obj: dict[str, Any], schema: Schema, struct: str, place: _Place) -> Iterator[str]:
-        for name, value in obj.items():
+        for name, value in list(obj.items()):
             field = schema["properties"].get(name)
             if field is None:
+                del obj[name]
                 yield _join(place.path, name)
             else:
                 yield from self._value(value, field, place.field(name, struct))
@@ -137,6 +138,8 @@ class FieldWalk:
             if not isinstance(value, list):
                 raise place.error(value, _go_type(schema, place))
             for index, item in enumerate(value):
+                if item is None:
+                    value[index] = self._nothing(target["items"])
                 yield from self._value(item, target["items"], place.item(index))
         elif "additionalProperties" in target:
             if not isinstance(value, dict):
@@ -145,6 +148,13 @@ class FieldWalk:
                 yield from self._value(item, target["additionalProperties"], place)
         else:
             _check_plain(value, target, place)
+
+    def _nothing(self, schema: Schema) -> Any:
+        """What a null in a list is read as: nothing of the type of the list's items."""
+        if schema.get("$ref", "").removeprefix(REFERENCE_PREFIX) in extensions.SCALARS:
+            return None
+        nothing: dict[str, Any] = {"string": "", "integer": 0, "number": 0, "boolean": False}
+        return nothing.get(str(self._schemas.resolve(schema).get("type")), {})
 
 
 def _go_type(schema: Schema, place: _Place) -> str:

@@ -17,8 +17,8 @@ from aiohttp import web
 from tcpshift_helpers.sandbox.apiserver import subresources
 from tcpshift_helpers.sandbox.apiserver.deletion import delete, success
 from tcpshift_helpers.sandbox.apiserver.freshness import Freshness
-from tcpshift_helpers.sandbox.apiserver.listing import check_list_options, page, predicate, version_of
-from tcpshift_helpers.sandbox.apiserver.patching import Patch, is_apply, read_config
+from tcpshift_helpers.sandbox.apiserver.listing import ListOptions, page, read_version
+from tcpshift_helpers.sandbox.apiserver.patching import APPLY_PATCH, Patch, patch_type, read_config
 from tcpshift_helpers.sandbox.apiserver.pod_streams import CONNECTED
 from tcpshift_helpers.sandbox.apiserver.registry import Registry, Target
 from tcpshift_helpers.sandbox.apiserver.representation import Representation, negotiate
@@ -59,12 +59,16 @@ class Call:
         """Query parameters."""
         return self.request.query
 
-    def write_options(self, kind: str) -> WriteOptions:
+    @property
+    def content_type(self) -> str:
+        """What the body is said to be."""
+        return self.request.headers.get("Content-Type", "")
+
+    def write_options(self, kind: str, *, apply: bool = False) -> WriteOptions:
         """What the query says about a write."""
-        headers = self.request.headers
-        apply = kind == "PatchOptions" and is_apply(headers.get("Content-Type", ""))
         dry_run = self.request.query.getall("dryRun", [])
-        return write_options(kind, self.query, dry_run, headers.get("User-Agent", ""), apply=apply)
+        user_agent = self.request.headers.get("User-Agent", "")
+        return write_options(kind, self.query, dry_run, user_agent, apply=apply)
 
 
 def json_response(body: Object, status: int = 200, warnings: Sequence[str] = ()) -> web.Response:
@@ -173,7 +177,7 @@ class ResourceHandler:
         return verbs[method]
 
     async def _get(self, call: Call) -> web.Response:
-        await self._freshness.reach(version_of(call.query))
+        await self._freshness.reach(read_version(call.query.get("resourceVersion", "")))
         obj = self._registry.get(call.target)
         shown = (
             subresources.scale_of(obj, call.target.resource)
@@ -193,17 +197,16 @@ class ResourceHandler:
         return json_response(await self._listed(call))
 
     async def _listed(self, call: Call) -> Object:
-        check_list_options(call.query)
-        asked = version_of(call.query, is_list=True)
-        await self._freshness.reach(asked)
+        options = ListOptions.of(call.query, call.target.resource)
+        version = options.version_to_reach()
+        await self._freshness.reach(version)
         target, revision = call.target, self._registry.store.revision
-        if call.query.get("resourceVersionMatch") == "Exact" and asked != revision:
-            self._check_unchanged_since(target.resource.group_resource, asked)
-            revision = asked
-        matches = predicate(target.resource, call.query)
+        if options.is_exact(version) and version != revision:
+            self._check_unchanged_since(target.resource.group_resource, version)
+            revision = version
         every = self._registry.list_objects(target.resource, target.namespace)
-        selected = (obj for obj in every if matches is None or matches(obj))
-        objs, metadata = page(selected, call.query, revision, counted=matches is None)
+        selected = (obj for obj in every if options.matches is None or options.matches(obj))
+        objs, metadata = page(selected, options, revision)
         return call.representation.list(objs, metadata)
 
     def _check_unchanged_since(self, resource: str, version: int) -> None:
@@ -212,6 +215,7 @@ class ResourceHandler:
             raise StatusError(410, "Expired", "The resourceVersion for the provided list is too old.")
 
     async def _create(self, call: Call) -> web.Response:
+        self._codec.check_media_type(call.content_type, call.target.resource)
         options = call.write_options("CreateOptions")
         obj, warnings = await self._decoded(call, options)
         with _told_even_if_refused(warnings):
@@ -219,6 +223,7 @@ class ResourceHandler:
         return json_response(call.representation.object(created), 201, warnings)
 
     async def _review(self, call: Call) -> web.Response:
+        self._codec.check_media_type(call.content_type, call.target.resource)
         asked, warnings = await self._decoded(call, call.write_options("CreateOptions"))
         return json_response(review(call.target.resource, asked), 201, warnings)
 
@@ -230,6 +235,7 @@ class ResourceHandler:
         return json_response(act(self._registry, call.target, body, options), 201)
 
     async def _replace(self, call: Call) -> web.Response:
+        self._codec.check_media_type(call.content_type, call.target.resource)
         options = call.write_options("UpdateOptions")
         target = call.target
         if target.subresource == _SCALE:
@@ -244,12 +250,12 @@ class ResourceHandler:
         return json_response(call.representation.object(stored), 201 if created else 200, warnings)
 
     async def _patch(self, call: Call) -> web.Response:
-        options = call.write_options("PatchOptions")
         target = call.target
-        content_type = call.request.headers.get("Content-Type", "")
-        if is_apply(content_type):
+        media_type = patch_type(call.content_type, target.resource)
+        options = call.write_options("PatchOptions", apply=media_type == APPLY_PATCH)
+        if media_type == APPLY_PATCH:
             return await self._apply(call, options)
-        patch = Patch.parse(await call.request.read(), content_type, target.resource)
+        patch = Patch(media_type, await call.request.read())
         if target.subresource == _SCALE:
             scale = subresources.update_scale(self._registry, target, patch.apply_plain, options, conditional=True)
             return json_response(scale)
@@ -295,7 +301,7 @@ class ResourceHandler:
     async def _delete_collection(self, call: Call) -> web.Response:
         options = delete_options(await self._delete_body(call), call.query, call.request.query.getall("dryRun", []))
         listed = await self._listed(call)
-        matches = predicate(call.target.resource, call.query)
+        matches = ListOptions.of(call.query, call.target.resource).matches
         for obj in list(self._registry.list_objects(call.target.resource, call.target.namespace)):
             if matches is None or matches(obj):
                 name = obj["metadata"]["name"]
@@ -307,10 +313,9 @@ class ResourceHandler:
         return await self._plain(call, "DeleteOptions") if await call.request.read() else None
 
     async def _plain(self, call: Call, kind: str) -> Object:
-        return self._codec.decode_plain(kind, await call.request.read(), call.request.headers.get("Content-Type", ""))
+        return self._codec.decode_plain(kind, await call.request.read(), call.content_type)
 
     async def _decoded(self, call: Call, options: WriteOptions) -> tuple[Object, list[str]]:
         body = await call.request.read()
-        content_type = call.request.headers.get("Content-Type", "")
         target = call.target
-        return self._codec.decode(body, content_type, target.resource, target.version, options.field_validation)
+        return self._codec.decode(body, call.content_type, target.resource, target.version, options.field_validation)

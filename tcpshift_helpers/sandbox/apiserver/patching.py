@@ -7,6 +7,7 @@ Source: kubernetes/apiserver pkg/endpoints/handlers/patch.go; messages as kube-a
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -35,33 +36,30 @@ APPLY_PATCH = "application/apply-patch+yaml"
 
 @dataclass(frozen=True)
 class Patch:
-    """A patch that was read, not yet applied.
+    """A patch as it came; it is read only when there is something to apply it to.
 
     Attributes:
         media_type: which algorithm it is for.
-        content: a list of operations, or an object.
+        body: a list of operations, or an object.
     """
 
     media_type: str
-    content: Any
-
-    @classmethod
-    def parse(cls, body: bytes, content_type: str, resource: ResourceType) -> Patch:
-        """Read the body.
-
-        Raises:
-            StatusError: 400 or 415.
-        """
-        media_type = content_type.partition(";")[0].strip()
-        _check_media_type(media_type, resource)
-        content, _ = decode_patch(body, media_type)
-        return cls(media_type, content)
+    body: bytes
 
     def apply_plain(self, obj: Object) -> Object:
-        """Apply to an object without a schema of its own, such as a Scale."""
+        """Apply to an object without a schema of its own, such as a Scale.
+
+        Raises:
+            StatusError: 400, 409 or 422.
+        """
         if self.media_type == JSON_PATCH:
             return algorithms.json_patch(obj, self.content)
         return algorithms.merge_patch(obj, self.content)
+
+    @functools.cached_property
+    def content(self) -> Any:
+        """What it says."""
+        return decode_patch(self.body, self.media_type)[0]
 
     def apply(
         self, old: Object, target: Target, schemas: Schemas, codec: Codec, field_validation: str
@@ -69,7 +67,7 @@ class Patch:
         """The wished object, decoded, in its storage version, and warnings.
 
         Raises:
-            StatusError: 409, 415 or 422.
+            StatusError: 400, 409 or 422.
         """
         resource, version = target.resource, target.version
         shown = {**old, "apiVersion": resource.api_version(version)}
@@ -99,9 +97,15 @@ class Patch:
                 )
 
 
-def is_apply(content_type: str) -> bool:
-    """Whether a patch is a server-side apply."""
-    return content_type.partition(";")[0].strip() == APPLY_PATCH
+def patch_type(content_type: str, resource: ResourceType) -> str:
+    """Which kind of patch it is.
+
+    Raises:
+        StatusError: 415, one that is not spoken here.
+    """
+    media_type = content_type.partition(";")[0].strip()
+    _check_media_type(media_type, resource)
+    return media_type
 
 
 def read_config(body: bytes, expected: tuple[str, str], field_validation: str) -> tuple[Object, list[str]]:

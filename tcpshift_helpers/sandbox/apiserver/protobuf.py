@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from tcpshift_helpers.sandbox.apiserver.decoding import SCHEME
 from tcpshift_helpers.sandbox.apiserver.status import bad_request
 
 Object = dict[str, Any]
@@ -49,9 +50,7 @@ def decode(body: bytes) -> Object:
         api_version, kind = (_as_bytes(type_meta.get(number, b"")).decode() for number in (1, 2))
         message = _table()["kinds"].get(f"{api_version}/{kind}") or _table()["kinds"].get(f"meta.k8s.io/v1/{kind}")
         if message is None:
-            raise bad_request(
-                f'no kind "{kind}" is registered for version "{api_version}" in scheme "pkg/runtime/scheme.go:110"'
-            )
+            raise bad_request(f'no kind "{kind}" is registered for version "{api_version}" in scheme "{SCHEME}"')
         return {"kind": kind, "apiVersion": api_version, **_message(message, _as_bytes(envelope.get(2, b"")))}
     except (ValueError, IndexError, struct.error) as error:
         raise bad_request(f"the object provided is unrecognized: {error}") from None

@@ -151,8 +151,6 @@ class Registry:
             StatusError: 400, 403, 404, 409, 422 or 500, with the real server's words.
         """
         metadata = obj["metadata"] = obj.get("metadata") or {}
-        if metadata.get("resourceVersion"):
-            raise internal_error("resourceVersion should not be set on objects to be created")
         self._check_names(target, metadata)
         _forget_system_metadata(metadata)
         obj = apply_defaults(target.resource, obj)
@@ -177,6 +175,8 @@ class Registry:
         strategy.prepare_for_create(obj)
         if not is_judged:
             self._refuse(resource, metadata.get("name", ""), validate_create(resource, obj))
+        if _names_a_version(metadata) and not (options and options.dry_run):
+            raise internal_error("resourceVersion should not be set on objects to be created")
         if self.store.get(target.key) is not None:
             raise already_exists(resource.group, resource.plural, target.name)
         self._allocate(target, obj)
@@ -263,10 +263,6 @@ class Registry:
             raise target.conflict(
                 f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
             )
-        if not metadata.get("name"):
-            raise bad_request(
-                f"the name of the object ({target.name} based on URL) was undeterminable: name must be provided"
-            )
         self._check_names(target, metadata)
         obj = apply_defaults(target.resource, obj)
         if old is not None:
@@ -337,25 +333,25 @@ class Registry:
         name = metadata.get("name")
         if target.name and name != target.name:
             if not name:
-                metadata["name"] = target.name
-                return
+                raise bad_request(
+                    f"the name of the object ({target.name} based on URL) was undeterminable: name must be provided"
+                )
             raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({target.name})")
 
     def _check_version(self, target: Target, obj: Object, old: Object, *, conditional: bool) -> None:
         metadata, known = obj["metadata"], old["metadata"]
         asked = metadata.get("resourceVersion") or ""
-        if asked:
-            try:
-                unsigned(asked)
-            except ValueError as why:
-                raise internal_error(str(why)) from None
+        try:
+            is_named = bool(asked and unsigned(asked))
+        except ValueError as problem:
+            raise internal_error(str(problem)) from None
         if not conditional and metadata.get("uid") not in (None, "", known["uid"]):
             key = "/".join(("/registry", target.resource.plural, *target.key[1:])).replace("//", "/")
             raise target.conflict(
                 f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: "
                 f"Precondition failed: UID in precondition: {metadata['uid']}, UID in object meta: {known['uid']}"
             )
-        if asked in ("", "0"):
+        if not is_named:
             if not self.strategy(target.resource).unconditional_update and not conditional:
                 error = FieldError(
                     "FieldValueInvalid", "metadata.resourceVersion", "Invalid value: 0: must be specified for an update"
@@ -397,6 +393,14 @@ class Registry:
     def _refuse(self, resource: ResourceType, name: str, errors: Sequence[FieldError]) -> None:
         if errors:
             raise invalid(resource, name, list(errors))
+
+
+def _names_a_version(metadata: Object) -> bool:
+    """What is no number is not looked at when something is created."""
+    try:
+        return unsigned(metadata.get("resourceVersion") or "0") != 0
+    except ValueError:
+        return False
 
 
 def _generated_name(prefix: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tcpshift_helpers.sandbox.apiserver.go_values import quoted
-from tcpshift_helpers.sandbox.apiserver.status import StatusError, invalid_options
+from tcpshift_helpers.sandbox.apiserver.status import bad_request, invalid_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,18 +79,18 @@ def truthy(text: str | None) -> bool:
 
 
 def integer(text: str | None) -> int | None:
-    """A query parameter's number, absent or empty meaning None.
+    """A query parameter's number, absent meaning None.
 
     Raises:
         StatusError: 400, it is not a number, or not one of 64 bits.
     """
-    if not text:
+    if text is None:
         return None
     digits = _SIGN.sub("", text, count=1) if _SIGN.match(text) else text
     try:
         number = _decimal("ParseInt", text, digits, 1 << 63)
     except ValueError as error:
-        raise StatusError(400, "BadRequest", str(error)) from None
+        raise bad_request(str(error)) from None
     return -number if text.startswith("-") else number
 
 
@@ -187,7 +187,6 @@ def _manager_of(user_agent: str) -> str:
 
 
 def _dry_run(kind: str, values: Sequence[str]) -> bool:
-    values = [value for value in values if value]
     if values and set(values) != {"All"}:
         listed = ",".join(f'"{value}"' for value in values)
         raise invalid_options(

@@ -24,6 +24,7 @@ from tcpshift_helpers.sandbox.apiserver.authentication import Authenticator
 from tcpshift_helpers.sandbox.apiserver.bootstrap import bootstrap
 from tcpshift_helpers.sandbox.apiserver.catalog import Catalog
 from tcpshift_helpers.sandbox.apiserver.codec import Codec
+from tcpshift_helpers.sandbox.apiserver.connections import Connection
 from tcpshift_helpers.sandbox.apiserver.documents import Documents
 from tcpshift_helpers.sandbox.apiserver.established import Established
 from tcpshift_helpers.sandbox.apiserver.field_manager import FieldManager
@@ -87,19 +88,29 @@ async def serve(home: Home, admission: Sequence[Admission] = ()) -> AsyncIterato
     store = Store(home.database)
     try:
         app = _application(home, store, subnet, admission)
-        runner = web.AppRunner(
-            app, access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_SECONDS, keepalive_timeout=75.0
-        )
+        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()
         try:
-            await web.SockSite(runner, listener, ssl_context=_server_tls(home), backlog=_BACKLOG).start()
-            _log.info("serving https://%s:%d at resourceVersion %d", subnet.api_server, API_PORT, store.revision)
-            yield subnet
+            async with _accepting(runner, listener, _server_tls(home)):
+                _log.info("serving https://%s:%d at resourceVersion %d", subnet.api_server, API_PORT, store.revision)
+                yield subnet
         finally:
             await runner.cleanup()
     finally:
         listener.close()
         store.close()
+
+
+@contextlib.asynccontextmanager
+async def _accepting(runner: web.AppRunner, listener: socket.socket, tls: ssl.SSLContext) -> AsyncIterator[None]:
+    """Accept connections, as aiohttp's own site would, but for their kind."""
+    loop, server = asyncio.get_running_loop(), runner.server
+    assert server is not None  # noqa: S101 - it was set up
+    accepting = await loop.create_server(lambda: Connection(server, loop), sock=listener, ssl=tls, backlog=_BACKLOG)
+    try:
+        yield
+    finally:
+        accepting.close()
 
 
 def _application(home: Home, store: Store, subnet: Subnet, admission: Sequence[Admission]) -> web.Application:

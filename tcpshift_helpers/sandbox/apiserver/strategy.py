@@ -176,7 +176,7 @@ class JobStrategy(Strategy):
         metadata, spec = obj["metadata"], obj["spec"]
         template = spec["template"].setdefault("metadata", {})
         if not spec.get("manualSelector"):
-            name, uid = metadata["name"], metadata["uid"]
+            name, uid = metadata.get("name", ""), metadata["uid"]
             labels = {JOB_NAME_LABEL: name, "job-name": name, CONTROLLER_UID_LABEL: uid, "controller-uid": uid}
             template["labels"] = {**labels, **(template.get("labels") or {})}
             selector = spec["selector"] = spec.get("selector") or {}

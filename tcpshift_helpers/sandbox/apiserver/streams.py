@@ -19,10 +19,11 @@ from aiohttp import web
 
 from tcpshift_helpers.sandbox import limits
 from tcpshift_helpers.sandbox.apiserver.freshness import Freshness
-from tcpshift_helpers.sandbox.apiserver.listing import predicate, version_of
+from tcpshift_helpers.sandbox.apiserver.listing import ListOptions, read_version
 from tcpshift_helpers.sandbox.apiserver.pod_streams import container_of, port_forward_path, stream_path
-from tcpshift_helpers.sandbox.apiserver.request import integer, truthy
-from tcpshift_helpers.sandbox.apiserver.status import StatusError, bad_request, internal_error, invalid_options
+from tcpshift_helpers.sandbox.apiserver.request import integer
+from tcpshift_helpers.sandbox.apiserver.status import StatusError, bad_request, internal_error
+from tcpshift_helpers.sandbox.apiserver.store import LAST_REVISION
 from tcpshift_helpers.sandbox.apiserver.upgrade import relay
 from tcpshift_helpers.sandbox.apiserver.watch import Wakeups, WatchOptions, watch
 from tcpshift_helpers.sandbox.apiserver.watch_events import event_line
@@ -178,26 +179,19 @@ async def _relay(request: web.Request, answer: aiohttp.ClientResponse, name: str
 
 
 def _watch_options(query: Mapping[str, str], target: Target) -> WatchOptions:
-    initial, match = query.get("sendInitialEvents"), query.get("resourceVersionMatch", "")
-    if initial is not None and match != "NotOlderThan":
-        message = "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-        raise invalid_options("ListOptions", "resourceVersionMatch", "FieldValueForbidden", message)
-    if initial is None and match:
-        message = "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
-        raise invalid_options("ListOptions", "resourceVersionMatch", "FieldValueForbidden", message)
-    version = version_of(query)
-    from_now = truthy(initial) if initial is not None else not version
-    bookmarks = truthy(query.get("allowWatchBookmarks"))
     if target.name:
         fields = ",".join(part for part in (query.get("fieldSelector", ""), f"metadata.name={target.name}") if part)
         query = {**query, "fieldSelector": fields}
+    options = ListOptions.of(query, target.resource, is_watch=True)
+    version, initial = read_version(options.version), options.initial_events
+    from_now = not version if initial is None else initial
     return WatchOptions(
         resource=target.resource,
         namespace=target.namespace,
-        matches=predicate(target.resource, query),
-        resource_version=None if from_now else version,
+        matches=options.matches,
+        resource_version=None if from_now else min(version, LAST_REVISION),
         not_older_than=version if from_now else 0,
-        timeout_seconds=float(integer(query.get("timeoutSeconds")) or random.uniform(*_WATCH_SECONDS)),  # noqa: S311
-        bookmarks=bookmarks,
-        initial_events_end=bookmarks and truthy(initial) and initial is not None,
+        timeout_seconds=float(options.timeout_seconds or random.uniform(*_WATCH_SECONDS)),  # noqa: S311
+        bookmarks=options.bookmarks,
+        initial_events_end=options.bookmarks and bool(initial),
     )

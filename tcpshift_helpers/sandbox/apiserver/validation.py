@@ -37,7 +37,7 @@ Object = dict[str, Any]
 
 
 def unknown_fields(schemas: Schemas, resource_type: ResourceType, version: str, obj: Object) -> list[str]:
-    """One sentence per field that the kind does not have, `unknown field "spec.x"`, in the object's order.
+    """Drop the fields that the kind does not have; one sentence for each, `unknown field "spec.x"`, in the object's order.
 
     Of a custom resource only the metadata is asked here; its other unknown fields are told as they are pruned.
 

@@ -8,6 +8,7 @@ Source: kube-apiserver 1.34, measured.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -20,6 +21,7 @@ from tcpshift_helpers.sandbox import limits
 _BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser's complaints are worded as the server's
 
 _TRUE = frozenset({"y", "yes", "true", "on"})
+_MOST_DIGITS = 308  # a number that no float64 can hold is text
 
 
 class _Loader(_BASE):  # type: ignore[misc]  # the base is chosen at run time
@@ -48,17 +50,20 @@ def _construct_bool(loader: Any, node: ScalarNode) -> bool:
     return str(loader.construct_scalar(node)).lower() in _TRUE
 
 
-def _construct_int(loader: Any, node: ScalarNode) -> int:
+def _construct_int(loader: Any, node: ScalarNode) -> int | str:
     text = str(loader.construct_scalar(node)).replace("_", "")
     sign = -1 if text.startswith("-") else 1
     digits = text.lstrip("+-")
+    if len(digits) > _MOST_DIGITS:
+        return str(node.value)
     if len(digits) > 1 and digits.startswith("0") and digits[1].isdigit():
         return sign * int(digits, 8)
     return sign * int(digits, 0)
 
 
-def _construct_float(loader: Any, node: ScalarNode) -> float:
-    return float(str(loader.construct_scalar(node)))
+def _construct_float(loader: Any, node: ScalarNode) -> float | str:
+    text = str(loader.construct_scalar(node))
+    return text if math.isinf(float(text)) else float(text)
 
 
 _Loader.add_constructor("tag:yaml.org,2002:bool", _construct_bool)
@@ -76,11 +81,10 @@ def load_first(body: bytes) -> tuple[Any, list[str]]:
     Raises:
         ValueError: `yaml: line N: ...`.
     """
-    text = body.decode(errors="replace")
     loader = None
     try:
-        _check_nodes(text)
-        loader = _Loader(text)
+        _check_nodes(body)
+        loader = _Loader(body)
         node = loader.get_node() if loader.check_node() else None
         if node is None:
             return None, []
@@ -98,10 +102,10 @@ def load_first(body: bytes) -> tuple[Any, list[str]]:
     return value, told
 
 
-def _check_nodes(text: str) -> None:
+def _check_nodes(body: bytes) -> None:
     """Refuse deep nesting before nodes are made of it, for libyaml's recursion would end the process; and aliases of nothing."""
     depth, anchors = 0, set()
-    for event in yaml.parse(text, Loader=_Loader):
+    for event in yaml.parse(body, Loader=_Loader):
         if isinstance(event, NodeEvent) and not isinstance(event, AliasEvent):
             anchors.add(event.anchor)
         if isinstance(event, CollectionStartEvent):
@@ -141,6 +145,8 @@ def _expanded_size(node: Node, sizes: dict[int, int]) -> int:
 
 
 def _complaint(error: yaml.YAMLError) -> str:
+    if isinstance(error, yaml.reader.ReaderError):
+        return str(error.reason)
     if not isinstance(error, yaml.MarkedYAMLError):
         return str(error)
     scanning = isinstance(error, yaml.scanner.ScannerError)

@@ -155,8 +155,7 @@ def test_a_patch_makes_of_an_object_what_the_real_server_makes(case: dict[str, A
     try:
         obj = patched(base, case, schemas.of(kind.group, version, kind.kind), schemas)
         obj = without_nulls(obj)
-        for sentence in validation.unknown_fields(schemas, kind, version, obj):
-            drop(obj, sentence.split('"')[1])
+        validation.unknown_fields(schemas, kind, version, obj)
         obj = admit(kind, apply_defaults(kind, obj))
         objections = validation.validate_update(kind, obj, base)
         if objections:
@@ -173,15 +172,6 @@ def test_a_patch_makes_of_an_object_what_the_real_server_makes(case: dict[str, A
         assert obj["metadata"].get("finalizers") == answer["metadata"].get("finalizers")
     else:
         assert obj["spec"] == answer["spec"]
-
-
-def drop(obj: dict[str, Any], path: str) -> None:
-    """What the codec does with an unknown field."""
-    *steps, last = path.replace("[", ".").replace("]", "").split(".")
-    target: Any = obj
-    for step in steps:
-        target = target[int(step)] if isinstance(target, list) else target[step]
-    del target[last]
 
 
 def patched(base: dict[str, Any], case: dict[str, Any], schema: Any, schemas: Schemas) -> dict[str, Any]:

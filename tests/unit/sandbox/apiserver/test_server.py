@@ -155,6 +155,37 @@ async def test_a_mistake_of_ours_is_a_status_too(client, monkeypatch):
 
 
 @pytest.fixture
+async def wire(home, subnet):
+    """A connection on which anything can be sent."""
+    tls = ssl.create_default_context(cafile=home.pki / "ca.crt")
+    reader, writer = await asyncio.open_connection(subnet.api_server, API_PORT, ssl=tls)
+    yield reader, writer
+    writer.close()
+    with contextlib.suppress(ConnectionError, ssl.SSLError):
+        await writer.wait_closed()
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        (b"GET\r\n\r\n", b"400 Bad Request"),
+        (b"GET /api HTTP/1.1\r\nHost: a\r\nX: \x00\r\n\r\n", b"400 Bad Request"),
+        (
+            b"GET /api HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 1_100_000 + b"\r\n\r\n",
+            b"431 Request Header Fields Too Large",
+        ),
+    ],
+)
+async def test_what_is_no_request_is_answered_and_not_logged(wire, caplog, sent, said):
+    reader, writer = wire
+    writer.write(sent)
+    answer = await reader.read()
+    assert answer.startswith((b"HTTP/1.0 " + said, b"HTTP/1.1 " + said))
+    assert answer.endswith(b"\r\n\r\n" + said)
+    assert [record.message for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
+
+
+@pytest.fixture
 def wakeups(monkeypatch):
     """The server's register of watchers, seen from outside."""
     made = []
