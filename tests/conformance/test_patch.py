@@ -95,6 +95,63 @@ def test_strategic_merge_joins_lists_by_key(api, core):
     assert [(container["name"], container["image"]) for container in containers] == [("a", "1"), ("b", "3")]
 
 
+LIMITS = {"spec": {"containers": [{"name": "c", "resources": {"limits": 5}}]}}
+WRONG = [
+    ("deployments", {"spec": {"replicas": "three"}}, "unrecognized type: int32"),
+    ("deployments", {"spec": {"replicas": 1.5}}, "cannot convert float64 to int32"),
+    ("deployments", {"spec": {"replicas": {}}}, "unrecognized type: int32"),
+    ("deployments", {"spec": {"paused": "yes"}}, "unrecognized type: bool"),
+    ("deployments", {"spec": 5}, "cannot restore struct from: int64"),
+    ("deployments", {"spec": {"template": []}}, "cannot restore struct from: slice"),
+    ("deployments", {"spec": {"template": {"spec": {"containers": {"name": "c"}}}}}, "cannot restore slice from map"),
+    ("deployments", {"spec": {"template": LIMITS}}, "cannot restore map from int64"),
+    (
+        "deployments",
+        {"spec": {"strategy": {"rollingUpdate": {"maxSurge": True}}}},
+        "json: cannot unmarshal bool into Go value of type int32",
+    ),
+    ("deployments", {"metadata": {"labels": {"a": 5}}}, "cannot convert int64 to string"),
+    ("deployments", {"metadata": {"labels": {"a": True}}}, "unrecognized type: string"),
+    (
+        "deployments",
+        {"metadata": {"creationTimestamp": 5}},
+        "json: cannot unmarshal number into Go value of type string",
+    ),
+    ("services", {"spec": {"type": 5}}, "cannot convert int64 to v1.ServiceType"),
+    ("services", {"spec": {"ports": [{"port": "x"}]}}, "unrecognized type: int32"),
+    ("configmaps", {"data": 5}, "cannot restore map from int64"),
+    ("configmaps", {"data": {"a": 1.5}}, "unrecognized type: string"),
+    ("configmaps", {"binaryData": {"a": "*"}}, "error decoding from json: illegal base64 data at input byte 0"),
+]
+
+
+@pytest.mark.parity("API: strategic merge patch with a value of the wrong type", "works")
+@pytest.mark.parametrize("wrong", WRONG, ids=str)
+def test_strategic_merge_with_a_value_of_the_wrong_type(api, core, apps, wrong):
+    resource, patch, why = wrong
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    there = {
+        "deployments": {"spec": {"selector": {"matchLabels": {"a": "b"}}, "template": template}},
+        "services": {"spec": {"ports": [{"port": 80}]}},
+        "configmaps": {"data": {"a": "b"}},
+    }
+    path = f"{apps if resource == 'deployments' else core}/{resource}"
+    created = api.post(path, {"metadata": {"name": "x"}, **there[resource]})
+    assert created.code == 201
+    code, reason, message = api.patch(f"{path}/x", patch, STRATEGIC).error
+    assert (code, reason) == (422, "Invalid")
+    assert message.startswith(' "" is invalid: patch: Invalid value: "map[')
+    assert message.endswith(f']": {why}')
+    assert api.get(f"{path}/x").body == created.body
+
+
+@pytest.mark.parity("kubectl patch with a value of the wrong type", "works")
+def test_kubectl_says_what_is_wrong(kubectl, applied):
+    assert kubectl("patch", "deployment", "tcp-echo-v1", "-p", '{"spec":{"replicas":"three"}}', code=1) == (
+        'The request is invalid: patch: Invalid value: "map[spec:map[replicas:three]]": unrecognized type: int32\n'
+    )
+
+
 def test_strategic_merge_is_not_for_custom_resources(api, virtual_services):
     base = {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": {"name": "v"}, "spec": {}}
     api.post(virtual_services, base)

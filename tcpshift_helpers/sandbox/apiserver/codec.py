@@ -186,7 +186,11 @@ def patched_is_invalid(patched: Object, resource: ResourceType, error: StatusErr
     """
     reason = error.message.partition(" cannot be handled as a ")[2].partition(": ")[2] or error.message
     in_order = {key: patched[key] for key in sorted(patched)}
-    text = compact_json(in_order, sort_keys=is_custom(resource))
+    return invalid_patch(compact_json(in_order, sort_keys=is_custom(resource)), reason)
+
+
+def invalid_patch(text: str, reason: str) -> StatusError:
+    """422: what this text shows cannot be read, for this reason."""
     message = f"Invalid value: {quoted(text)}: {reason}"
     causes = [{"reason": "FieldValueInvalid", "message": message, "field": "patch"}]
     return StatusError(422, "Invalid", f' "" is invalid: patch: {message}', {"causes": causes})

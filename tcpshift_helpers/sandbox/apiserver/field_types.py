@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tcpshift_helpers.sandbox.apiserver import quantities
+from tcpshift_helpers.sandbox.apiserver import go_values, quantities
 from tcpshift_helpers.sandbox.apiserver import schema_extensions as extensions
 from tcpshift_helpers.sandbox.apiserver.go_values import compact_json, json_type, quoted
 from tcpshift_helpers.sandbox.apiserver.schemas import REFERENCE_PREFIX, Schema, Schemas
@@ -50,9 +50,19 @@ _NAMED_STRINGS = {
     "ObjectMeta.uid": "types.UID",
 }
 
+_PLAIN = frozenset({"bool", "int32", "int64", "float64"})
+
 
 class WrongTypeError(Exception):
-    """Carries what the decoder says about a value."""
+    """Carries what the decoder says about a value.
+
+    Attributes:
+        converted: what is said instead where no JSON is decoded: of the result of a strategic merge patch.
+    """
+
+    def __init__(self, decoded: str, converted: str = "") -> None:
+        super().__init__(decoded)
+        self.converted = converted or decoded
 
 
 @dataclass(frozen=True)
@@ -75,14 +85,36 @@ class _Place:
     def item(self, index: int) -> _Place:
         return _Place(f"{self.path}[{index}]", self.names, self.struct)
 
-    def error(self, value: Any, go_type: str) -> WrongTypeError:
+    def error(self, value: Any, go_type: str, *, reads_itself: bool = False) -> WrongTypeError:
+        """A value that does not fit; `reads_itself` is true of types that read JSON in a way of their own."""
         number = isinstance(value, (int, float)) and not isinstance(value, bool) and go_type.startswith("int")
         shown = f"number {compact_json(value)}" if number else json_type(value)
+        plain = f"json: cannot unmarshal {shown} into Go value of type {go_type}"
+        converted = plain if reads_itself else _not_converted(value, go_type)
         if not self.names:
-            return WrongTypeError(f"json: cannot unmarshal {shown} into Go value of type {go_type}")
+            return WrongTypeError(plain, converted)
+        field = f"{self.struct}.{self.names}"
         return WrongTypeError(
-            f"json: cannot unmarshal {shown} into Go struct field {self.struct}.{self.names} of type {go_type}"
+            f"json: cannot unmarshal {shown} into Go struct field {field} of type {go_type}", converted
         )
+
+
+def _not_converted(value: Any, go_type: str) -> str:
+    """Why a value is not converted to a type.
+
+    Source: kubernetes/apimachinery pkg/runtime/converter.go (fromUnstructured).
+    """
+    kind = "map" if isinstance(value, dict) else "slice" if isinstance(value, list) else go_values.go_type(value)
+    if go_type.startswith("map[") or go_type == "v1.ResourceList":
+        return f"cannot restore map from {kind}"
+    if go_type.startswith("[]"):
+        return f"cannot restore slice from {kind}"
+    is_string = go_type == "string" or go_type in _NAMED_STRINGS.values()
+    if not is_string and go_type not in _PLAIN:
+        return f"cannot restore struct from: {kind}"
+    if (is_string and kind == "int64") or (go_type.startswith("int") and kind == "float64"):
+        return f"cannot convert {kind} to {go_type}"
+    return f"unrecognized type: {'string' if is_string else go_type}"
 
 
 def _join(path: str, name: str) -> str:
@@ -201,7 +233,8 @@ def _check_base64(text: str) -> None:
     except (binascii.Error, ValueError):
         bad = re.search(r"[^A-Za-z0-9+/]", text.rstrip("="))
         position = bad.start() if bad else len(text) - len(text) % 4
-        raise WrongTypeError(f"illegal base64 data at input byte {position}") from None
+        words = f"illegal base64 data at input byte {position}"
+        raise WrongTypeError(words, f"error decoding from json: {words}") from None
 
 
 def _check_special(value: Any, reference: str, place: _Place) -> None:
@@ -213,10 +246,10 @@ def _check_special(value: Any, reference: str, place: _Place) -> None:
     elif reference == extensions.INT_OR_STRING:
         is_int = isinstance(value, int) and not isinstance(value, bool) and -(2**31) <= value < 2**31
         if not isinstance(value, str) and not is_int:
-            raise place.error(value, "int32")
+            raise place.error(value, "int32", reads_itself=True)
     elif reference in _LAYOUTS:
         if not isinstance(value, str):
-            raise place.error(value, "string")
+            raise place.error(value, "string", reads_itself=True)
         _check_time(value, _LAYOUTS[reference])
 
 

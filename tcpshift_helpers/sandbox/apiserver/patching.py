@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tcpshift_helpers.sandbox.apiserver import patch as algorithms
-from tcpshift_helpers.sandbox.apiserver.codec import patched_is_invalid
+from tcpshift_helpers.sandbox.apiserver.codec import invalid_patch, patched_is_invalid
 from tcpshift_helpers.sandbox.apiserver.decoding import (
     JSON_PATCH,
     MERGE_PATCH,
@@ -20,6 +20,8 @@ from tcpshift_helpers.sandbox.apiserver.decoding import (
     decode_config,
     decode_patch,
 )
+from tcpshift_helpers.sandbox.apiserver.field_types import WrongTypeError
+from tcpshift_helpers.sandbox.apiserver.go_values import plain
 from tcpshift_helpers.sandbox.apiserver.status import StatusError, bad_request
 from tcpshift_helpers.sandbox.apiserver.strategy import is_custom
 
@@ -83,6 +85,9 @@ class Patch:
         except StatusError as error:
             if error.code != 400:
                 raise
+            if self.media_type == STRATEGIC_MERGE_PATCH and isinstance(error.__cause__, WrongTypeError):
+                # Its result is not decoded there, but converted, and not the result but the patch is shown.
+                raise invalid_patch(plain(self.content), error.__cause__.converted) from None
             raise patched_is_invalid(patched, resource, error) from None
         return obj, warnings
 

@@ -53,7 +53,7 @@ def unknown_fields(schemas: Schemas, resource_type: ResourceType, version: str, 
         paths = walk.metadata(obj.get("metadata")) if custom else walk.built_in(obj, schema, resource_type.kind)
     except WrongTypeError as error:
         head = f"{resource_type.kind} in version {quoted(version)} cannot be handled as a {resource_type.kind}"
-        raise bad_request(f"{head}: {error}") from None
+        raise bad_request(f"{head}: {error}") from error
     return [f"unknown field {quoted(path)}" for path in paths]
 
 
