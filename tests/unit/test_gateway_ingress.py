@@ -67,9 +67,10 @@ def test_the_listener_is_the_one_that_the_route_names(applied: Cluster) -> None:
         ingress.find(applied, ROUTE)
     set_address(applied, "IPAddress", "203.0.113.7", generation=2)
     assert ingress.find(applied, ROUTE)[0] == ("203.0.113.7", 31400)
-    parent = {"spec": {"parentRefs": [{"name": "tcp-echo-gateway", "port": 31401}]}}
-    kubectl.patch(applied, "tcproute", "tcp-echo", parent)
-    assert ingress.find(applied, ROUTE)[0] == ("203.0.113.7", 31401)
+    for port in (31400, 31401):
+        parent = {"spec": {"parentRefs": [{"name": "tcp-echo-gateway", "port": port}]}}
+        kubectl.patch(applied, "tcproute", "tcp-echo", parent)
+        assert ingress.find(applied, ROUTE)[0] == ("203.0.113.7", port)
     parent = {"spec": {"parentRefs": [{"name": "tcp-echo-gateway", "sectionName": "none"}]}}
     kubectl.patch(applied, "tcproute", "tcp-echo", parent)
     with pytest.raises(ProfileError, match=r"^Gateway tcp-echo-gateway has no TCP listener of the section or port"):

@@ -133,6 +133,16 @@ def test_what_it_wants_is_what_istiod_makes_of_it(name: str) -> None:
     assert [outcome(route, CASES[name]) for route in found] == OUTCOMES.get(name, ["in force"] * len(found))
 
 
+def test_a_missing_weight_is_1() -> None:
+    """As the Gateway API says; an API server that has its definitions fills it in."""
+    (route,) = routes_of(json.loads(json.dumps(CASES["80/20"])))
+    for backend in route.obj["spec"]["rules"][0]["backendRefs"]:
+        del backend["weight"]
+    assert route.weights() == {"tcp-echo-v1": 1, "tcp-echo-v2": 1}
+    (split,) = route.served()[0].splits.values()
+    assert list(split.values()) == [0.5, 0.5]
+
+
 def test_each_gateway_has_its_own_pods() -> None:
     (route,) = routes_of(CASES["two listeners, two parents"])
     (served,) = route.served()
@@ -275,7 +285,8 @@ def test_set_weights_states_the_whole_split_and_prints_what_it_stands_for(cluste
 def test_backends_that_were_there_keep_their_references(cluster: Cluster) -> None:
     kubectl.apply(cluster, "gateway-api/tcp-echo-all-v1.yaml")
     host = {"group": "networking.istio.io", "kind": "Hostname", "name": "tcp-echo.example"}
-    route_to(cluster, {**host, "port": 9001}, to("tcp-echo-v1", port=9001))
+    # Of two references to one Service the first is kept.
+    route_to(cluster, {**host, "port": 9001}, to("tcp-echo-v1", port=9001), to("tcp-echo-v1", port=9002))
     istio.set_weights(cluster, ROUTE, {"tcp-echo-v2": 1, "tcp-echo.example": 2, "tcp-echo-v1": 3})
     service = {"group": "", "kind": "Service", "port": 9001}
     assert backends_of(cluster) == [

@@ -48,19 +48,22 @@ def set_told(cluster: Cluster, *conditions: dict[str, Any]) -> None:
 
 @pytest.fixture
 def applied(cluster: Cluster, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> Cluster:
-    """The route to v1 on an API server without istiod, its Gateway programmed, and a pod of that Gateway."""
+    """The route to v1 on an API server without istiod, its Gateway programmed, and a running pod of that Gateway."""
     monkeypatch.setattr(in_force, "BLIND_WAIT_SECONDS", 0.0)
     monkeypatch.setattr(in_force, "_POLL_SECONDS", 0.0)
     monkeypatch.setattr(TcpRoute, "REFUSAL_SECONDS", 0.0)
     kubectl.apply(cluster, "gateway-api/tcp-echo-all-v1.yaml")
     set_programmed(cluster)
     labels = {"gateway.networking.k8s.io/gateway-name": "tcp-echo-gateway"}
-    spec = {"containers": [{"name": "istio-proxy", "image": "proxyv2"}]}
-    for name in ("gateway", "pending"):
-        kubectl.create(
-            cluster, {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels}, "spec": spec}
-        )
-    cluster.patch(cluster.api.resource_named("pods"), "gateway", {"status": {"phase": "Running"}}, subresource="status")
+    spec = {"nodeName": "node", "containers": [{"name": "istio-proxy", "image": "proxyv2"}]}
+    pods = cluster.api.resource_named("pods")
+    for name in ("gateway", "going", "pending"):
+        metadata = {"name": name, "labels": labels}
+        kubectl.create(cluster, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+        if name != "pending":
+            cluster.patch(pods, name, {"status": {"phase": "Running"}}, subresource="status")
+    # Without a kubelet it never ends.
+    cluster.api.request("DELETE", pods.path(cluster.namespace, "going"))
     capsys.readouterr()
     return cluster
 
@@ -210,7 +213,7 @@ def test_where_envoy_cannot_be_asked_it_says_that_it_cannot_tell(
     istio.wait_in_force(applied, ROUTE)
     cannot = f"{LABEL}: cannot tell whether it is in force ({{}}); waited 0 s instead\n"
     assert capsys.readouterr().out == cannot.format("pods/exec is forbidden")
-    kubectl.delete(applied, "pod", "gateway")
+    kubectl.label(applied, "pod", "gateway", {"gateway.networking.k8s.io/gateway-name": None})
     capsys.readouterr()
     istio.wait_in_force(applied, ROUTE)
     assert capsys.readouterr().out == cannot.format("no ingress gateway pod runs that the Gateway's selector names")
