@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 NO_METHOD = (405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
@@ -321,13 +323,29 @@ def test_custom_resource_with_metadata_null(api, virtual_services):
 
 
 @pytest.mark.parity(
-    "API: warnings about what is allowed but unwise, such as a variable that is defined twice",
-    "known difference: none are given; unknown and duplicate fields and deprecated versions are told",
+    "API: warnings about old annotations of security, and about other notations of addresses",
+    "known difference: none are given",
 )
-def test_unwise_but_allowed(api, core):
-    env = [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]
-    spec = {"schedulerName": "none", "containers": [{"name": "c", "image": "i", "env": env}]}
-    answer = api.post(f"{core}/pods", {"metadata": {"name": "p"}, "spec": spec})
-    sentence = 'spec.containers[0].env[1]: hides previous definition of \\"A\\", which may be dropped when using apply'
+@pytest.mark.parametrize(
+    ("annotations", "address", "sentence"),
+    [
+        (
+            {"seccomp.security.alpha.kubernetes.io/pod": "unconfined"},
+            "192.0.2.1",
+            "metadata.annotations[seccomp.security.alpha.kubernetes.io/pod]: non-functional in v1.27+; "
+            'use the "seccompProfile" field instead',
+        ),
+        (
+            {},
+            "::ffff:192.0.2.1",
+            'spec.hostAliases[0].ip: non-standard IP address "::ffff:192.0.2.1" will be considered invalid in a future '
+            'Kubernetes release: use "192.0.2.1"',
+        ),
+    ],
+)
+def test_warnings_that_are_not_given(api, core, annotations, address, sentence):
+    spec = {"schedulerName": "none", "containers": [{"name": "c", "image": "i"}]}
+    spec["hostAliases"] = [{"ip": address, "hostnames": ["h"]}]
+    answer = api.post(f"{core}/pods", {"metadata": {"name": "p", "annotations": annotations}, "spec": spec})
     assert answer.code == 201
-    assert answer.warnings == ([f'299 - "{sentence}"'] if api.is_peer else [])
+    assert answer.warnings == ([f"299 - {json.dumps(sentence)}"] if api.is_peer else [])

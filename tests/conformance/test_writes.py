@@ -14,7 +14,7 @@ from .write_sequences import ANSWERS, SEQUENCES, ask
 RECORDED = json.loads(ANSWERS.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parity("API: server-side apply, and managedFields after every write", "works")
+@pytest.mark.parity("API: server-side apply, managedFields after every write, and warnings", "works")
 @pytest.mark.parametrize("name", SEQUENCES)
 def test_writes(api, name):
     for number, (answer, recorded) in enumerate(zip(ask(api, name), RECORDED[name], strict=True)):

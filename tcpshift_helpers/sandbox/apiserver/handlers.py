@@ -217,15 +217,16 @@ class ResourceHandler:
     async def _create(self, call: Call) -> web.Response:
         self._codec.check_media_type(call.content_type, call.target.resource)
         options = call.write_options("CreateOptions")
-        obj, warnings = await self._decoded(call, options)
-        with _told_even_if_refused(warnings):
+        obj = await self._decoded(call, options)
+        with _told_even_if_refused(options.warnings):
             created = self._registry.create(call.target, obj, options)
-        return json_response(call.representation.object(created), 201, warnings)
+        return json_response(call.representation.object(created), 201, options.warnings)
 
     async def _review(self, call: Call) -> web.Response:
         self._codec.check_media_type(call.content_type, call.target.resource)
-        asked, warnings = await self._decoded(call, call.write_options("CreateOptions"))
-        return json_response(review(call.target.resource, asked), 201, warnings)
+        options = call.write_options("CreateOptions")
+        asked = await self._decoded(call, options)
+        return json_response(review(call.target.resource, asked), 201, options.warnings)
 
     async def _post_subresource(self, call: Call) -> web.Response:
         options = call.write_options("CreateOptions")
@@ -241,13 +242,14 @@ class ResourceHandler:
         if target.subresource == _SCALE:
             body = await self._plain(call, "Scale")
             scale = subresources.update_scale(self._registry, target, lambda _: body, options, conditional=False)
-            return json_response(scale)
-        obj, warnings = await self._decoded(call, options)
+            return json_response(scale, 200, options.warnings)
+        obj = await self._decoded(call, options)
         if target.subresource == "finalize":
-            return json_response(subresources.finalize(self._registry, target, lambda _: obj, options), 200, warnings)
-        with _told_even_if_refused(warnings):
+            finalized = subresources.finalize(self._registry, target, lambda _: obj, options)
+            return json_response(finalized, 200, options.warnings)
+        with _told_even_if_refused(options.warnings):
             stored, created = self._registry.update(target, lambda _: obj, options)
-        return json_response(call.representation.object(stored), 201 if created else 200, warnings)
+        return json_response(call.representation.object(stored), 201 if created else 200, options.warnings)
 
     async def _patch(self, call: Call) -> web.Response:
         target = call.target
@@ -258,17 +260,16 @@ class ResourceHandler:
         patch = Patch(media_type, await call.request.read())
         if target.subresource == _SCALE:
             scale = subresources.update_scale(self._registry, target, patch.apply_plain, options, conditional=True)
-            return json_response(scale)
-        warnings: list[str] = []
+            return json_response(scale, 200, options.warnings)
 
         def patched(old: Object) -> Object:
             obj, found = patch.apply(old, target, self._schemas, self._codec, options.field_validation)
-            warnings.extend(found)
+            options.warnings.extend(found)
             return obj
 
-        with _told_even_if_refused(warnings):
+        with _told_even_if_refused(options.warnings):
             stored, _ = self._registry.update(target, patched, options, conditional=True)
-        return json_response(call.representation.object(stored), 200, warnings)
+        return json_response(call.representation.object(stored), 200, options.warnings)
 
     async def _apply(self, call: Call, options: WriteOptions) -> web.Response:
         target = call.target
@@ -278,16 +279,18 @@ class ResourceHandler:
             if scale
             else (target.resource.api_version(target.version), target.resource.kind)
         )
-        config, warnings = read_config(await call.request.read(), expected, options.field_validation)
+        config, found = read_config(await call.request.read(), expected, options.field_validation)
+        options.warnings.extend(found)
         if scale:
-            return json_response(subresources.apply_scale(self._registry, target, config, options), 200, warnings)
+            applied = subresources.apply_scale(self._registry, target, config, options)
+            return json_response(applied, 200, options.warnings)
 
         def decoded(obj: Object) -> Object:
             return self._codec.applied(obj, target.resource, target.version)
 
-        with _told_even_if_refused(warnings):
+        with _told_even_if_refused(options.warnings):
             stored, created = self._registry.apply(target, config, decoded, options)
-        return json_response(call.representation.object(stored), 201 if created else 200, warnings)
+        return json_response(call.representation.object(stored), 201 if created else 200, options.warnings)
 
     async def _delete(self, call: Call) -> web.Response:
         options = delete_options(await self._delete_body(call), call.query, call.request.query.getall("dryRun", []))
@@ -315,7 +318,9 @@ class ResourceHandler:
     async def _plain(self, call: Call, kind: str) -> Object:
         return self._codec.decode_plain(kind, await call.request.read(), call.content_type)
 
-    async def _decoded(self, call: Call, options: WriteOptions) -> tuple[Object, list[str]]:
+    async def _decoded(self, call: Call, options: WriteOptions) -> Object:
         body = await call.request.read()
-        target = call.target
-        return self._codec.decode(body, call.content_type, target.resource, target.version, options.field_validation)
+        target, strictness = call.target, options.field_validation
+        obj, found = self._codec.decode(body, call.content_type, target.resource, target.version, strictness)
+        options.warnings.extend(found)
+        return obj

@@ -33,6 +33,7 @@ from tcpshift_helpers.sandbox.apiserver.status import (
 from tcpshift_helpers.sandbox.apiserver.store import Key, Store
 from tcpshift_helpers.sandbox.apiserver.strategy import Strategy, is_custom, same, strategy_for
 from tcpshift_helpers.sandbox.apiserver.validation import validate_create, validate_update
+from tcpshift_helpers.sandbox.apiserver.write_warnings import warnings_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -175,6 +176,8 @@ class Registry:
         strategy.prepare_for_create(obj)
         if not is_judged:
             self._refuse(resource, metadata.get("name", ""), validate_create(resource, obj))
+        if options:
+            options.warnings.extend(warnings_of(resource, obj))
         if _names_a_version(metadata) and not (options and options.dry_run):
             raise internal_error("resourceVersion should not be set on objects to be created")
         if self.store.get(target.key) is not None:
@@ -299,6 +302,8 @@ class Registry:
         self._refuse(
             resource, target.name, validate_update(resource, obj, old, status_only=target.subresource == "status")
         )
+        if options and not target.subresource:
+            options.warnings.extend(warnings_of(resource, obj, old))
         self._allocate(target, obj)
         admission_chain.validate(self._admission, "UPDATE", resource, obj, old)
         return self.save(target, obj, old, options)

@@ -8,7 +8,7 @@ Source: kubernetes/apiserver pkg/endpoints/request/requestinfo.go; messages as k
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tcpshift_helpers.sandbox.apiserver.go_values import quoted
@@ -123,12 +123,14 @@ class WriteOptions:
         field_validation: what to do about unknown fields.
         field_manager: who makes the change.
         force: an apply takes over what others own.
+        warnings: what the client is told beside the answer, added as it is found.
     """
 
     dry_run: bool = False
     field_validation: str = "Warn"
     field_manager: str = ""
     force: bool = False
+    warnings: list[str] = field(default_factory=list, compare=False)
 
 
 def write_options(
