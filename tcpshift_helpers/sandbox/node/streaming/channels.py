@@ -1,6 +1,7 @@
 """What goes over the websocket of an exec or attach: channels in front of each message, and how it went as a `metav1.Status`.
 
-Pure. Version 4 is what the kubelet itself speaks. Version 5, which adds that a client can close its standard input, is spoken on a
+Pure. Version 4 is what the kubelet itself speaks, and before it version 1, also with clients that name no protocol: there the words of
+a failure are all that is said of the end. Version 5, which adds that a client can close its standard input, is spoken on a
 cluster by the API server alone, which asks the kubelet by SPDY and wraps once more what that says: hence the doubled words.
 
 Source: kubernetes 1.34 apimachinery pkg/util/remotecommand; kubelet pkg/cri/streaming/remotecommand/{websocket,exec,attach}.go;
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-V4, V5 = "v4.channel.k8s.io", "v5.channel.k8s.io"
+UNNAMED, V1, V4, V5 = "", "channel.k8s.io", "v4.channel.k8s.io", "v5.channel.k8s.io"
 SPDY_TUNNEL = "SPDY/3.1+portforward.k8s.io"
 
 STDIN, STDOUT, STDERR, ERROR, RESIZE = range(5)
@@ -25,6 +26,19 @@ CLOSE = 255
 def negotiate(offered: Sequence[str], supported: Sequence[str]) -> str | None:
     """The first protocol offered that is supported, None if there is none."""
     return next((protocol for protocol in offered if protocol in supported), None)
+
+
+def last_message(status: bytes, protocol: str) -> bytes | None:
+    """What the error channel brings at the end; None if nothing.
+
+    Args:
+        status: how it went.
+        protocol: what is spoken.
+    """
+    if protocol in (V4, V5):
+        return status
+    said = json.loads(status)
+    return None if said["status"] == "Success" else str(said["message"]).encode()
 
 
 def succeeded() -> bytes:

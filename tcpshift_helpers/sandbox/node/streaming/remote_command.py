@@ -63,7 +63,7 @@ class Session:
     def __init__(self, socket: web.WebSocketResponse, options: Options) -> None:
         self._socket = socket
         self._options = options
-        self._protocol = socket.ws_protocol or channels.V4
+        self._protocol = socket.ws_protocol or channels.UNNAMED
 
     async def begin(self) -> None:
         """Tell the client that the connection stands."""
@@ -75,7 +75,12 @@ class Session:
 
     async def refuse(self, words: str) -> None:
         """Say that there will be nothing, in words of the kubelet that the API server passes on."""
-        await self.send(channels.ERROR, channels.internal_error(f"unable to upgrade connection: {words}"))
+        await self._conclude(channels.internal_error(f"unable to upgrade connection: {words}"))
+
+    async def _conclude(self, status: bytes) -> None:
+        message = channels.last_message(status, self._protocol)
+        if message is not None:
+            await self.send(channels.ERROR, message)
 
     async def exec(self, words: Sequence[str], container: Container, process: ContainerProcess) -> None:
         """Run a command in a container to its end."""
@@ -86,7 +91,7 @@ class Session:
         except CommandError as error:
             start = f'failed to start exec "{secrets.token_hex(32)}": OCI runtime exec failed: exec failed: {error}'
             said = f"error executing command in container: failed to exec in container: {start}: unknown"
-            await self.send(channels.ERROR, channels.failed(said, self._protocol))
+            await self._conclude(channels.failed(said, self._protocol))
             return
         try:
             code = await self._run(command, process)
@@ -94,8 +99,7 @@ class Session:
             await command.close()
         if code is None:
             return
-        status = channels.exited(words, code, self._protocol) if code else channels.succeeded()
-        await self.send(channels.ERROR, status)
+        await self._conclude(channels.exited(words, code, self._protocol) if code else channels.succeeded())
 
     async def _run(self, command: Command, process: ContainerProcess) -> int | None:
         """The command's exit code; None if the client has gone."""
@@ -149,4 +153,4 @@ class Session:
         async for piece in container_log.read(pump.path, pump=pump, tail_lines=0):
             if self._options.stdout:
                 await self.send(channels.STDOUT, piece)
-        await self.send(channels.ERROR, channels.succeeded())
+        await self._conclude(channels.succeeded())

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from tcpshift_helpers.sandbox.node.kubelet import Kubelet
     from tcpshift_helpers.sandbox.node.pod_worker import PodWorker
 
-_REMOTE_COMMAND = (channels.V5, channels.V4)
-_PORT_FORWARD = (channels.SPDY_TUNNEL, channels.V4)
+_REMOTE_COMMAND = (channels.V5, channels.V4, channels.V1, channels.UNNAMED)
+_PORT_FORWARD = (channels.SPDY_TUNNEL, channels.V4, channels.UNNAMED)
 _RETRY_SECONDS = 60
 
 
@@ -134,6 +134,7 @@ class StreamRequests:
 
 
 def _offered(request: web.Request) -> list[str]:
+    """The protocols a client names; the unnamed one where it names none."""
     return [word.strip() for word in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
 
 

@@ -31,9 +31,12 @@ class RefusedError(Exception):
 
 
 def websocket(protocol: str) -> web.WebSocketResponse:
-    """The server's end of a websocket that speaks this protocol."""
+    """The server's end of a websocket that speaks this protocol, empty for the one without a name."""
     return web.WebSocketResponse(
-        protocols=(protocol,), max_msg_size=limits.LONGEST_MESSAGE_BYTES, compress=False, timeout=_CLOSE_SECONDS
+        protocols=(protocol,) if protocol else (),
+        max_msg_size=limits.LONGEST_MESSAGE_BYTES,
+        compress=False,
+        timeout=_CLOSE_SECONDS,
     )
 
 

@@ -74,6 +74,8 @@ def open_session(kubelet: Client) -> Any:
 
     async def opened(path: str, *command: str, protocol: str = channels.V4, **wanted: str) -> Session:
         query = [("command", word) for word in command] + list((wanted or {"output": "1", "error": "1"}).items())
-        return Session(await kubelet.ws_connect(path, params=query, protocols=(protocol,), max_msg_size=0))
+        return Session(
+            await kubelet.ws_connect(path, params=query, protocols=(protocol,) if protocol else (), max_msg_size=0)
+        )
 
     return opened

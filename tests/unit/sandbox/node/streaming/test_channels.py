@@ -49,6 +49,18 @@ def test_a_failure(protocol, cause):
     }
 
 
+@pytest.mark.parametrize("protocol", [channels.V4, channels.V5])
+def test_the_last_message_is_a_status(protocol):
+    assert channels.last_message(channels.succeeded(), protocol) == channels.succeeded()
+
+
+@pytest.mark.parametrize("protocol", [channels.UNNAMED, channels.V1])
+def test_the_last_message_of_old_is_what_went_wrong(protocol):
+    assert channels.last_message(channels.succeeded(), protocol) is None
+    words = b"command terminated with non-zero exit code: error executing command [false], exit code 1"
+    assert channels.last_message(channels.exited(["false"], 1, protocol), protocol) == words
+
+
 @pytest.mark.parametrize(
     ("message", "size"),
     [

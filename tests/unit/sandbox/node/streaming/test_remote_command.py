@@ -39,6 +39,22 @@ async def test_output_and_exit_code(pod: str, open_session: Any, protocol: str) 
     }
 
 
+@pytest.mark.parametrize("protocol", [channels.UNNAMED, channels.V1])
+async def test_clients_of_old_are_told_of_failures_alone(pod: str, open_session: Any, protocol: str) -> None:
+    done = await (await open_session(pod, "echo", "out", protocol=protocol)).end()
+    assert done.socket.protocol == (protocol or None)
+    assert done.channels == {1: b"out\n"}
+    done = await (await open_session(pod, "false", protocol=protocol)).end()
+    words = b"command terminated with non-zero exit code: error executing command [false], exit code 1"
+    assert done.channels[channels.ERROR] == words
+
+
+async def test_a_port_forward_of_a_client_that_names_no_protocol(pod: str, open_session: Any) -> None:
+    del pod
+    done = await (await open_session("/portForward/default/pod", port="9", protocol=channels.UNNAMED)).end()
+    assert done.channels[1].endswith(b"connection refused")
+
+
 async def test_the_first_message_says_that_the_connection_stands(pod: str, open_session: Any) -> None:
     for wanted, channel in (({"output": "1"}, 1), ({"error": "1"}, 2), ({"input": "1"}, 3)):
         session = await open_session(pod, "cat", **wanted)
