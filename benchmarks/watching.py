@@ -86,6 +86,33 @@ def watching(home: Home, path: str, accept: str, count: int) -> Iterator[Watcher
             pipe.close()
 
 
+def read_at_once(home: Home, path: str, accept: str, count: int) -> None:
+    """`count` clients read `path` to its end, all at the same time."""
+    spawn = multiprocessing.get_context("spawn")
+    arguments = (home, path, accept, count // PROCESSES)
+    processes = [spawn.Process(target=_read, args=arguments, daemon=True) for _ in range(PROCESSES)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+
+
+def _read(home: Home, path: str, accept: str, count: int) -> None:
+    async def read_one() -> None:
+        reader, writer = await _open(home, path, accept)
+        while await reader.read(65536):
+            pass
+        writer.close()
+
+    async def read_all() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(count):
+                tasks.create_task(read_one())
+
+    asyncio.run(read_all())
+
+
 def _run(home: Home, path: str, accept: str, count: int, pipe: Connection) -> None:
     asyncio.run(_watch_all(home, path, accept, count, pipe))
 
@@ -117,7 +144,7 @@ async def _open(home: Home, path: str, accept: str) -> tuple[asyncio.StreamReade
     host = load_subnet(home).api_server
     reader, writer = await asyncio.open_connection(host, API_PORT, ssl=tls(home), limit=_LONGEST_LINE)
     token = home.token.read_text(encoding="utf-8").strip()
-    head = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nAccept: {accept}\r\n\r\n"
+    head = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
     writer.write(head.encode())
     status = await reader.readline()
     assert b" 200 " in status, status
