@@ -34,7 +34,7 @@ from tcpshift_helpers.sandbox.apiserver.status import StatusError, method_not_al
 from tcpshift_helpers.sandbox.apiserver.store import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
     from tcpshift_helpers.sandbox.apiserver.catalog import Catalog
     from tcpshift_helpers.sandbox.apiserver.codec import Codec
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 
 _SCALE = "scale"
+_PIECE_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,11 @@ class Call:
 
 def json_response(body: Object, status: int = 200, warnings: Sequence[str] = ()) -> web.Response:
     """A JSON answer with Warning headers."""
-    response = web.Response(text=encode(body) + "\n", status=status, content_type="application/json")
-    response.charset = None
+    content = (encode(body) + "\n").encode()
+    headers = {"Content-Type": "application/json", "Content-Length": str(len(content))}
+    response = web.Response(
+        body=content if len(content) <= _PIECE_BYTES else _pieces(content), status=status, headers=headers
+    )
     for warning in warnings:
         response.headers.add("Warning", _warning(warning))
     return response
@@ -86,6 +90,12 @@ def status_response(error: StatusError) -> web.Response:
     if error.details and "retryAfterSeconds" in error.details:
         response.headers["Retry-After"] = str(error.details["retryAfterSeconds"])
     return response
+
+
+async def _pieces(content: bytes) -> AsyncIterator[bytes]:
+    """A large answer, sent as the client reads it; written at once it would be copied as a whole, encrypted, and wait there."""
+    for start in range(0, len(content), _PIECE_BYTES):
+        yield content[start : start + _PIECE_BYTES]
 
 
 def _warning(text: str) -> str:

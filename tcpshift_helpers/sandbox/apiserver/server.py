@@ -13,7 +13,7 @@ import logging
 import signal
 import socket
 import ssl
-from asyncio import sslproto
+from asyncio import constants, sslproto
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 _SHUTDOWN_SECONDS = 1.0
 _TLS_BUFFER_BYTES = 32 * 1024  # two TLS records
+_UNSENT_KIBIBYTES = 64
 _BACKLOG = 128
 _log = logging.getLogger(__name__)
 
@@ -81,6 +82,8 @@ async def serve(home: Home, admission: Sequence[Admission] = ()) -> AsyncIterato
     """
     # asyncio gives each TLS connection a zeroed buffer of 256 KiB: 10 MB for the 40 watches of a sandbox.
     sslproto.SSLProtocol.max_size = _TLS_BUFFER_BYTES
+    # And it takes in 512 KiB that the client has not read before it makes anybody wait.
+    constants.FLOW_CONTROL_HIGH_WATER_SSL_WRITE = _UNSENT_KIBIBYTES  # type: ignore[misc]
     home.create()
     subnet = choose_subnet(home)
     certificates.ensure(home, [subnet.api_server])

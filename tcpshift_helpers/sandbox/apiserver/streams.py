@@ -43,7 +43,6 @@ _WATCH_SECONDS = (1800.0, 3600.0)
 _LOG_PARAMETERS = ("follow", "previous", "sinceSeconds", "sinceTime", "timestamps", "tailLines", "limitBytes")
 _CHUNK_BYTES = 16384
 _STALLED_SECONDS = 30.0
-_UNSENT_BYTES = 64 * 1024
 
 
 class Streams:
@@ -79,9 +78,6 @@ class Streams:
         )
         response.enable_chunked_encoding()
         await response.prepare(request)
-        if request.transport is not None:
-            # Over TLS asyncio would take in 512 KiB before it makes the watch wait for its client.
-            request.transport.set_write_buffer_limits(high=_UNSENT_BYTES)
         async with (
             asyncio.timeout(options.timeout_seconds + _STALLED_SECONDS),  # for a client that stopped reading
             aclosing(watch(self._store, self._wakeups, options, representation)) as lines,

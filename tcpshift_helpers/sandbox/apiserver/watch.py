@@ -18,7 +18,7 @@ from tcpshift_helpers.sandbox.apiserver.status import StatusError
 from tcpshift_helpers.sandbox.apiserver.watch_events import Events, event_line
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 
     from tcpshift_helpers.sandbox.apiserver.representation import Representation
     from tcpshift_helpers.sandbox.apiserver.resources import ResourceType
@@ -28,6 +28,7 @@ Object = dict[str, Any]
 
 BOOKMARK_INTERVAL_SECONDS = 60.0
 _LAST_BOOKMARK_SECONDS = 2.0
+_PIECE_BYTES = 64 * 1024
 
 
 def expired(asked: int, oldest: int) -> StatusError:
@@ -127,12 +128,11 @@ async def watch(
         cursor = options.resource_version
         if cursor is None:
             cursor = store.revision
-            present = (obj for obj in store.list_objects(name, options.namespace) if _matches(options, obj))
-            lines = [event_line("ADDED", representation.event_object(obj)) for obj in present]
+            present = store.list_objects(name, options.namespace)
+            for piece in _pieces(_arrivals(present, options, representation)):
+                yield piece
             if options.initial_events_end:
-                lines.append(event_line("BOOKMARK", representation.bookmark(cursor, initial_events_end=True)))
-            if lines:
-                yield b"".join(lines)
+                yield event_line("BOOKMARK", representation.bookmark(cursor, initial_events_end=True))
         next_bookmark = _next_bookmark(ends)
         while True:
             oldest = store.oldest_watchable(name)
@@ -175,8 +175,22 @@ async def _wait(wakeup: asyncio.Event, seconds: float) -> None:
         pass
 
 
-def _matches(options: WatchOptions, obj: Object) -> bool:
-    return options.matches is None or options.matches(obj)
+def _arrivals(objs: Iterable[Object], options: WatchOptions, representation: Representation) -> Iterator[bytes]:
+    for obj in objs:
+        if options.matches is None or options.matches(obj):
+            yield event_line("ADDED", representation.event_object(obj))
+
+
+def _pieces(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines, some at a time: of what a client has not read yet only one piece is there already."""
+    piece = bytearray()
+    for line in lines:
+        piece += line
+        if len(piece) >= _PIECE_BYTES:
+            yield bytes(piece)
+            piece.clear()
+    if piece:
+        yield bytes(piece)
 
 
 def _told(change: Change, options: WatchOptions, representation: Representation, events: Events) -> bytes | None:

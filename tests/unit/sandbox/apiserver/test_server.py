@@ -15,6 +15,7 @@ from aiohttp import web
 from tcpshift_helpers.errors import PortInUseError
 from tcpshift_helpers.sandbox import limits
 from tcpshift_helpers.sandbox.apiserver import server, streams
+from tcpshift_helpers.sandbox.apiserver.handlers import json_response
 from tcpshift_helpers.sandbox.apiserver.watch import Wakeups
 from tcpshift_helpers.sandbox.home import Home
 from tcpshift_helpers.sandbox.network import API_PORT, KUBELET_PORT
@@ -138,6 +139,30 @@ async def test_address_in_use(home, subnet, monkeypatch):
     with pytest.raises(PortInUseError, match=f"cannot listen on {subnet.api_server}:{API_PORT}"):
         async with server.serve(home):
             pytest.fail("two servers on one address")
+
+
+async def test_a_large_list_comes_whole(client):
+    for number in range(20):
+        body = {"metadata": {"name": f"c{number:02}"}, "data": {"filler": "x" * 20_000}}
+        async with client.post(CONFIG_MAPS, json=body) as answer:
+            assert answer.status == 201
+    async with client.get(CONFIG_MAPS) as answer:
+        text = await answer.text()
+    assert "Transfer-Encoding" not in answer.headers
+    assert (int(answer.headers["Content-Length"]), answer.content_type) == (len(text), "application/json")
+    assert [item["metadata"]["name"] for item in json.loads(text)["items"]] == [f"c{number:02}" for number in range(20)]
+
+
+async def test_a_large_answer_waits_for_its_reader_in_pieces():
+    written = []
+
+    class Writer:
+        async def write(self, piece):
+            written.append(piece)
+
+    await json_response({"filler": "é" * 200_000}).body.write(Writer())
+    assert max(map(len, written)) <= 65536
+    assert json.loads(b"".join(written)) == {"filler": "é" * 200_000}
 
 
 async def test_a_mistake_of_ours_is_a_status_too(client, monkeypatch):

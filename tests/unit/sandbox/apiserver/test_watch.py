@@ -59,6 +59,19 @@ async def test_more_changes_than_are_read_at_once(store):
     assert len(await events(store, Wakeups(store))) == 600
 
 
+async def test_many_present_objects_come_some_at_a_time(store):
+    for number in range(40):
+        put(store, f"p{number:02}", filler="x" * 10_000)
+    asked = options(resource_version=None, bookmarks=True, initial_events_end=True)
+    async with aclosing(watch(store, Wakeups(store), asked, Representation(PODS, "v1"))) as lines:
+        pieces = [line async for line in lines]
+    assert max(map(len, pieces)) < 100_000
+    seen = [json.loads(line) for piece in pieces for line in piece.splitlines()]
+    assert [event["object"]["metadata"].get("name") for event in seen[:-1]] == [f"p{number:02}" for number in range(40)]
+    assert {event["type"] for event in seen[:-1]} == {"ADDED"}
+    assert "k8s.io/initial-events-end" in seen[-1]["object"]["metadata"]["annotations"]
+
+
 async def test_selected_by_predicate(store):
     put(store, l="no")
     put(store, l="yes")
