@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tcpshift_helpers.sandbox.apiserver import patch, validation
+from tcpshift_helpers.sandbox.apiserver import patch, structural, validation
 from tcpshift_helpers.sandbox.apiserver.catalog import Catalog
 from tcpshift_helpers.sandbox.apiserver.decoding import JSON_PATCH, MERGE_PATCH, decode, decode_patch
 from tcpshift_helpers.sandbox.apiserver.defaults import admit, apply_defaults
@@ -62,6 +62,8 @@ def judge(schemas: Schemas, case: dict[str, Any]) -> dict[str, Any]:
     if found and "fieldValidation=Strict" in case["path"]:
         head = f'{kind.kind} in version "{version}" cannot be handled as a {kind.kind}'
         raise bad_request(f"{head}: strict decoding error: {', '.join(found)}")
+    if kind.definition is not None:
+        structural.drop_nulls(obj, kind.definition.schema)
     obj = admit(kind, apply_defaults(kind, obj))
     metadata = obj.setdefault("metadata", {})
     if kind.namespaced:
