@@ -12,6 +12,13 @@ LARGEST_BODY_BYTES = 3 * 1024 * 1024
 LARGEST_COPIES_BYTES = 3 * 1024 * 1024
 MOST_PATCH_OPERATIONS = 10_000
 
+# The head of a request, which is read before it is known who asks: as much as Go's net/http reads (a mebibyte, and what its buffer holds
+# beyond). Lines one by one would not do: 128 of a mebibyte each are a lot of memory. Go counts no headers; no client sends more than 20.
+LARGEST_HEAD_BYTES = 1024 * 1024 + 4096
+MOST_HEADERS = 128
+# How long somebody who has connected may take for the first one: kube-apiserver's time, too.
+FIRST_HEAD_SECONDS = 32.0
+
 # How deep objects and lists may be nested in JSON and YAML. kube-apiserver allows 10,000, but what reads, compares and merges them here calls
 # itself for each level, and Python ends that near 1,000 calls. The deepest definition of Istio or the Gateway API has 40 levels.
 DEEPEST_NESTING = 200

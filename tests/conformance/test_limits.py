@@ -71,6 +71,21 @@ def test_a_body_just_below_the_limit_is_read(path, send, in_chunks):
     assert (code, json.loads(text)["reason"]) == (422, "Invalid")  # of a ConfigMap's own limit, 1 MiB
 
 
+@pytest.mark.parity("API: a header or a URL that is too large", "works")
+@pytest.mark.parametrize("place", ["header", "url"])
+def test_a_head_too_large(api, send, place):
+    for size in (60_000, 1_000_000):
+        path, header = (f"/readyz?x={'a' * size}", "a") if place == "url" else ("/readyz", "a" * size)
+        assert send("GET", path, b"", a=header)[0] == 200
+    for size in (1_100_000, 5_000_000):
+        path, header = (f"/readyz?x={'a' * size}", "a") if place == "url" else ("/readyz", "a" * size)
+        code, headers, text = send("GET", path, b"", a=header)
+        assert (code, text) == (431, "431 Request Header Fields Too Large")
+        assert headers["Content-Type"] == "text/plain; charset=utf-8"
+        assert headers["Connection"] == "close"
+    assert api.get("/readyz").code == 200
+
+
 def test_a_body_too_large_of_nobody(api, send):
     code, _, text = send("POST", "/api/v1/namespaces/default/configmaps", BIG, Authorization="Bearer wrong")
     assert (code, json.loads(text)["reason"]) == (401, "Unauthorized")

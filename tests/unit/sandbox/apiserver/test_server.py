@@ -199,7 +199,17 @@ async def wire(home, subnet):
             b"GET /api HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 1_100_000 + b"\r\n\r\n",
             b"431 Request Header Fields Too Large",
         ),
+        # Each line alone would do.
+        (
+            b"GET /api HTTP/1.1\r\nHost: a\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"a" * 11_000) for n in range(110)),
+            b"431 Request Header Fields Too Large",
+        ),
+        (
+            b"GET /api HTTP/1.1\r\nHost: a\r\n" + b"".join(b"X-%d: a\r\n" % n for n in range(200)) + b"\r\n",
+            b"431 Request Header Fields Too Large",
+        ),
     ],
+    ids=["garbage", "a bad header", "a long header", "many long headers", "many headers"],
 )
 async def test_what_is_no_request_is_answered_and_not_logged(wire, caplog, sent, said):
     reader, writer = wire
@@ -208,6 +218,44 @@ async def test_what_is_no_request_is_answered_and_not_logged(wire, caplog, sent,
     assert answer.startswith((b"HTTP/1.0 " + said, b"HTTP/1.1 " + said))
     assert answer.endswith(b"\r\n\r\n" + said)
     assert [record.message for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
+
+
+async def get(wire, path="/readyz", body=b""):
+    """Send a GET on an open connection; gives status line and body of the answer."""
+    reader, writer = wire
+    writer.write(b"GET %s HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (path.encode(), len(body)) + body)
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length: ")[2].split()[0])
+    return head.split(b"\r\n")[0], await reader.readexactly(length)
+
+
+async def test_bodies_are_no_heads(wire):
+    """Nor do the heads of several requests add up."""
+    for _ in range(3):
+        assert await get(wire, body=b"x" * 2_000_000) == (b"HTTP/1.1 200 OK", b"ok")
+    for _ in range(4):
+        assert await get(wire, "/readyz?x=" + "a" * 500_000) == (b"HTTP/1.1 200 OK", b"ok")
+
+
+@pytest.fixture
+def impatience(monkeypatch):
+    """A server that soon expects a request of whoever connects."""
+    monkeypatch.setattr(limits, "FIRST_HEAD_SECONDS", 0.05)
+
+
+@pytest.mark.usefixtures("impatience")
+@pytest.mark.parametrize("sent", [b"", b"GET /readyz HTTP/1.1\r\nHost: a\r\n"])
+async def test_who_connects_and_asks_nothing_is_sent_away(wire, sent):
+    reader, writer = wire
+    writer.write(sent)
+    with contextlib.suppress(ConnectionError):
+        assert await asyncio.wait_for(reader.read(), 30) == b""
+
+
+@pytest.mark.usefixtures("impatience")
+async def test_who_has_asked_is_not_sent_away(client):
+    async with client.get(f"{CONFIG_MAPS}?watch=true&timeoutSeconds=1&resourceVersion=1") as answer:
+        assert (answer.status, await answer.read()) == (200, b"")
 
 
 @pytest.fixture
