@@ -212,6 +212,13 @@ class Client:
         path = resource.path(namespace, name, subresource)
         return await self._request("PATCH", path, patch, content_type="application/merge-patch+json")
 
+    async def apply(self, resource: Resource, obj: Mapping[str, Any], manager: str) -> dict[str, Any]:
+        """Server-side apply by force: create the object, or give it these fields and take those that `manager` applied before."""
+        namespace, name = key_of(obj)
+        params = {"fieldManager": manager, "force": "true"}
+        path, content_type = resource.path(namespace, name), "application/apply-patch+yaml"
+        return await self._request("PATCH", path, obj, params=params, content_type=content_type)
+
     async def delete(
         self,
         resource: Resource,

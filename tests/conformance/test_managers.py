@@ -67,3 +67,20 @@ def test_istiod(live_kubectl):
         ("pilot-discovery", "Update", "status"),
     ]
     assert writers(live_kubectl, "gatewayclass", "istio")[0][0] == "pilot-discovery"
+    assert ("istio.io/gateway-controller", "Apply", "") in writers(live_kubectl, "deployment", "g-istio")
+
+
+@pytest.mark.parity("Gateway API: what a Gateway no longer asks for goes from what was made for it", "works")
+@pytest.mark.skipif("config.getoption('--server') == 'peer'", reason="the peer has no node for what a Gateway needs")
+def test_what_a_gateway_no_longer_asks_for(live_kubectl):
+    text = (
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: g}\n"
+        "spec: {gatewayClassName: istio, listeners: [{name: t, port: 31501, protocol: TCP}], infrastructure: {labels: %s}}\n"
+    )
+    live_kubectl("apply", "-f", "-", stdin=text % "{one: a, two: b}")
+    live_kubectl("wait", "--for=jsonpath={.metadata.labels.one}=a", "service/g-istio", "--timeout=60s")
+    live_kubectl("apply", "-f", "-", stdin=text % "{two: b}")
+    # istiod tells how a Gateway fares after it has seen to what it needs.
+    seen = "--for=jsonpath={.status.conditions[0].observedGeneration}=2"
+    live_kubectl("wait", seen, "gtw/g", "--timeout=60s")
+    assert live_kubectl("get", "service", "g-istio", "-o", "jsonpath={.metadata.labels.one}") == ""

@@ -126,7 +126,6 @@ def test_initial_events_end_with_a_bookmark(api, path):
     assert int(bookmark["metadata"]["resourceVersion"]) >= int(seen[0]["object"]["metadata"]["resourceVersion"])
 
 
-@pytest.mark.parity("API: watch with bookmarks", "works")
 def test_bookmark_before_the_end(api, path, version):
     if api.is_peer:
         pytest.skip("a real server sends the first one after about a minute")

@@ -1,7 +1,7 @@
 """Writes what `translation` finds: GatewayClasses, what a Gateway needs to be served, and the status of each object.
 
-It writes only what differs from what is there, so that one look too many does no harm. What a Gateway no longer asks
-for, such as a label, stays on what was made for it; whatever it owns goes with it by garbage collection.
+It writes only what differs from what is there, so that one look too many does no harm. What is made for a Gateway is
+applied on the server's side, so that what the Gateway no longer asks for goes; whatever it owns goes with it by garbage collection.
 
 Source: istio.io/istio, 1.31 line: pilot/pkg/config/kube/gatewaycommon (gatewayclass.go, deploymentcontroller.go).
 """
@@ -64,6 +64,7 @@ class GatewayApiController(Rounds):
             "Deployment": api.Informer(client, api.DEPLOYMENTS, label_selector=_MADE_BY_US),
             "Service": informers["services"],
         }
+        self._applied: dict[tuple[str, api.Key], Obj] = {}
 
     async def run(self) -> None:
         """Write for ever."""
@@ -105,14 +106,13 @@ class GatewayApiController(Rounds):
         }
 
     async def _make(self, wanted: Obj) -> None:
-        informer, metadata = self._made[wanted["kind"]], wanted["metadata"]
-        known = informer.objects.get(api.key_of(wanted))
-        if known is None:
-            await self._attempt(informer, self._client.create(informer.resource, wanted))
-        elif labels_of(known).get(MANAGED) == infrastructure.MANAGED_BY and not _has(known, wanted):
-            patch = {part: value for part, value in wanted.items() if part in ("metadata", "spec")}
-            name, namespace = metadata["name"], metadata["namespace"]
-            await self._attempt(informer, self._client.merge_patch(informer.resource, name, namespace, patch))
+        informer, key = self._made[wanted["kind"]], api.key_of(wanted)
+        known = informer.objects.get(key)
+        if known is not None and labels_of(known).get(MANAGED) != infrastructure.MANAGED_BY:
+            return  # somebody else's
+        if known is None or self._applied.get((wanted["kind"], key)) != wanted or not _has(known, wanted):
+            await self._attempt(informer, self._client.apply(informer.resource, wanted, classes.CONTROLLER))
+            self._applied[wanted["kind"], key] = wanted
 
     async def _tell(self, obj: Mapping[str, Any], wanted: Obj) -> None:
         informer, metadata = self._written[obj["kind"]], obj["metadata"]

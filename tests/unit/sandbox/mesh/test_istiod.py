@@ -107,6 +107,11 @@ class Api:
             self.told.append(patch["status"]["conditions"][-1]["status"])
         return self.put(merge_patch(old, patch))
 
+    async def apply(self, resource: api.Resource, obj: Obj, _manager: str) -> Obj:
+        self._answer()
+        old = self.objects[place_at(resource)].get(api.key_of(obj))
+        return await self.create(resource, obj) if old is None else self.put(merge_patch(old, obj))
+
     async def create(self, resource: api.Resource, obj: Obj) -> Obj:
         self._answer()
         assert re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", obj["metadata"]["name"])
