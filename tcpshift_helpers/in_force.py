@@ -115,7 +115,7 @@ class _Wait:
             ExecError: Envoy cannot be asked.
         """
         served = self._route.served()
-        if not any(one.splits for one in served):
+        if served and not any(one.splits for one in served):
             raise ExecError(_("it has no TCP route, and only those can be looked for in Envoy"))
         pods = [(pod, one.splits) for one in served for pod in _running(self._cluster, one)]
         if not pods:

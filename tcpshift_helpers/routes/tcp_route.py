@@ -112,12 +112,17 @@ class TcpRoute(Route):
         return False
 
     def served(self) -> list[Served]:
-        """By the label of the pods that istiod makes for each Gateway."""
+        """By the label of the pods that istiod makes for a Gateway, or by the Services whose names it has as addresses."""
         split = self._split()
         splits: dict[tuple[str, str], dict[int, Split]] = {}
         for gateway, listener in self.attached():
             splits.setdefault(_key(gateway["metadata"]), {})[int(listener["port"])] = split
-        return [Served({GATEWAY_NAME: name}, namespace, own) for (namespace, name), own in splits.items()]
+        return [
+            Served(selector, gateway["metadata"]["namespace"], splits[_key(gateway["metadata"])])
+            for gateway in self.gateways()
+            if _key(gateway["metadata"]) in splits
+            for selector in self._selectors(gateway)
+        ]
 
     def gateways(self) -> list[Object]:
         """The Gateways that it names and that are there.
@@ -147,6 +152,16 @@ class TcpRoute(Route):
             and parent.get("sectionName") in {None, listener["name"]}
             and parent.get("port") in {None, listener["port"]}
         ]
+
+    def _selectors(self, gateway: Object) -> list[dict[str, str]]:
+        """Labels of the pods of a Gateway."""
+        metadata, addresses = gateway["metadata"], gateway["spec"].get("addresses") or []
+        hosts = [str(one["value"]) for one in addresses if one.get("type") == "Hostname"]
+        if not hosts:
+            return [{GATEWAY_NAME: metadata["name"]}]
+        services = self.cluster.api.resource_named("services")
+        read = (self.cluster.read_or_none(services, host.partition(".")[0], metadata["namespace"]) for host in hosts)
+        return [dict(service["spec"]["selector"]) for service in read if service and service["spec"].get("selector")]
 
     def _backends(self) -> list[dict[str, Any]]:
         # Version v1 has one rule; of several in v1alpha2 the first decides, for nothing tells connections apart.

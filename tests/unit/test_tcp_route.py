@@ -83,14 +83,16 @@ def resource(kind: str = "TCPRoute") -> Resource:
 def routes_of(case: dict[str, Any]) -> list[TcpRoute]:
     """The TCPRoutes of a recorded case, with the statuses that istiod wrote, on a cluster that has its Gateways."""
     objects = [*RECORDED["base"], *case["objects"]]
-    gateways = {
-        (obj["metadata"]["namespace"], obj["metadata"]["name"]): obj
+    known = {
+        (obj["kind"], obj["metadata"]["namespace"], obj["metadata"]["name"]): obj
         for obj in objects
-        if obj["kind"] == "Gateway" and obj["apiVersion"].startswith(GROUP)
+        if obj["kind"] == "Service" or (obj["kind"] == "Gateway" and obj["apiVersion"].startswith(GROUP))
     }
-    api = SimpleNamespace(resource_named=lambda _: resource("Gateway"))
+    kinds = {f"gateways.{GROUP}": resource("Gateway"), "services": Resource("", "v1", "Service", "services", (), True)}
     cluster = SimpleNamespace(
-        namespace="default", api=api, read_or_none=lambda _, name, namespace: gateways.get((namespace, name))
+        namespace="default",
+        api=SimpleNamespace(resource_named=kinds.__getitem__),
+        read_or_none=lambda kind, name, namespace: known.get((kind.kind, namespace, name)),
     )
     found = [obj for obj in objects if obj["kind"] == "TCPRoute"]
     told = {key.removeprefix("TCPRoute/"): status for key, status in case["statuses"].items()}
@@ -124,7 +126,7 @@ def outcome(route: TcpRoute, case: dict[str, Any]) -> str:
         return told.reason if told.answer is False else "no answer"
     seen = splits.splits_in_force(config_dump(case))
     wanted = [item for one in route.served() for item in one.splits.items()]
-    return "in force" if all(splits.has_split(seen, *item) for item in wanted) else "not in force"
+    return "in force" if wanted and all(splits.has_split(seen, *item) for item in wanted) else "not in force"
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -141,6 +143,19 @@ def test_a_missing_weight_is_1() -> None:
     assert route.weights() == {"tcp-echo-v1": 1, "tcp-echo-v2": 1}
     (split,) = route.served()[0].splits.values()
     assert list(split.values()) == [0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("case", "selectors"),
+    [
+        ("Gateway with an address of its own", [{"gateway.networking.k8s.io/gateway-name": "tcp-echo-gateway"}]),
+        ("Gateway on an existing Service: not managed", [{"app": "existing"}]),
+        ("Gateway on a Service that is not there", []),
+    ],
+)
+def test_a_gateway_on_a_service_is_served_by_its_pods(case: str, selectors: list[dict[str, str]]) -> None:
+    (route,) = routes_of(CASES[case])
+    assert [served.selector for served in route.served()] == selectors
 
 
 def test_each_gateway_has_its_own_pods() -> None:
