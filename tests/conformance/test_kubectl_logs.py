@@ -113,3 +113,28 @@ def test_run_and_expose(live_kubectl):
     live_kubectl("wait", "--for=jsonpath={.subsets[0].addresses[0].targetRef.name}=e", "endpoints/s", "--timeout=60s")
     asked = "until echo word | nc s 9001; do sleep 0.05; done"
     assert live_kubectl("exec", "e", "--", "sh", "-c", asked).splitlines()[0] == "hello word"
+
+
+@pytest.mark.parametrize(
+    ("away", "back", "why"),
+    [
+        (("cordon", "sandbox"), ("uncordon", "sandbox"), "1 node(s) were unschedulable"),
+        (
+            ("taint", "node", "sandbox", "a=b:NoSchedule"),
+            ("taint", "node", "sandbox", "a-"),
+            "1 node(s) had untolerated taint {a: b}",
+        ),
+    ],
+    ids=["cordon", "taint"],
+)
+@pytest.mark.parity("kubectl cordon, uncordon, taint", "works")
+def test_a_node_that_takes_no_pods(live_kubectl, away, back, why):
+    live_kubectl(*away)
+    try:
+        live_kubectl("run", "p", "--image=busybox", "--restart=Never", "--", "true")
+        live_kubectl("wait", "--for=jsonpath={.status.conditions[0].reason}=Unschedulable", "pod/p", "--timeout=60s")
+        words = live_kubectl("get", "pod", "p", "-o", "jsonpath={.status.conditions[0].message}")
+        assert words.startswith(f"0/1 nodes are available: {why}. ")
+    finally:
+        live_kubectl(*back)
+    live_kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/p", "--timeout=60s")

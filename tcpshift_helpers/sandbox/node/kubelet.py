@@ -3,7 +3,8 @@
 A pod that is not bound yet is bound here and started at once, without waiting for the watch to tell of the binding.
 After a start the pods of an earlier agent are taken over, and processes of pods that are gone are ended.
 
-Not done: resource requests, taints, affinity (but `nodeSelector`), priorities, scheduling gates' events, node leases.
+Not done: resource requests, affinity (but `nodeSelector`), priorities, scheduling gates' events, node leases, and the eviction
+of pods that run when a taint comes.
 
 Source: kubernetes 1.34 pkg/kubelet/kubelet.go, pkg/scheduler/schedule_one.go (Events and conditions).
 """
@@ -19,10 +20,9 @@ from typing import TYPE_CHECKING, Any
 from tcpshift_helpers.sandbox.client import NODES, PODS, SERVICES, ApiError, key_of
 from tcpshift_helpers.sandbox.controllers.ownership import is_being_deleted
 from tcpshift_helpers.sandbox.controllers.pod_conditions import condition, is_finished, phase
-from tcpshift_helpers.sandbox.controllers.selectors import matches_map
 from tcpshift_helpers.sandbox.controllers.timestamps import now
 from tcpshift_helpers.sandbox.controllers.workqueue import WorkQueue
-from tcpshift_helpers.sandbox.node import node_object, processes, programs, service_links
+from tcpshift_helpers.sandbox.node import node_object, processes, programs, scheduling, service_links
 from tcpshift_helpers.sandbox.node.addresses import PodAddresses
 from tcpshift_helpers.sandbox.node.pod_worker import PodWorker
 
@@ -57,6 +57,7 @@ class Kubelet:
         self.events = context.recorder.source("kubelet", node_object.NAME)
         self._context = context
         self._pods = context.informer(PODS)
+        self._nodes = context.informer(NODES)
         self._services = context.informer(SERVICES)
         self._scheduler = context.of("kube-scheduler")
         self._scheduler_events = context.recorder.source(_DEFAULT_SCHEDULER)
@@ -84,6 +85,7 @@ class Kubelet:
                 self.addresses.assign(uid, address)
         await self._end_orphans(set(present))
         self._pods.on_change(self._pod_changed)
+        self._nodes.on_change(lambda _event, _node: self._try_pending_pods())
         for pod in list(self._pods.objects.values()):
             self._pod_changed("ADDED", pod)
 
@@ -117,6 +119,9 @@ class Kubelet:
     def release(self, uid: str) -> None:
         """Take a pod's address back, and give pods that found none another chance."""
         self.addresses.release(uid)
+        self._try_pending_pods()
+
+    def _try_pending_pods(self) -> None:
         for key, pod in self._pods.objects.items():
             if not pod["spec"].get("nodeName"):
                 self.queue.add(key)
@@ -183,9 +188,10 @@ class Kubelet:
 
     def _obstacle(self, pod: dict[str, Any]) -> str | None:
         """Why the pod cannot run here, in the scheduler's words; None if it can. Reserves its address."""
-        labels = node_object.node_object()["metadata"]["labels"]
-        if not matches_map(pod["spec"].get("nodeSelector") or {}, labels):
-            return "1 node(s) didn't match Pod's node affinity/selector"
+        node = self._nodes.objects.get(("", node_object.NAME)) or node_object.node_object()
+        obstacle = scheduling.obstacle(pod, node)
+        if obstacle is not None:
+            return obstacle
         if not pod["spec"].get("hostNetwork") and self.addresses.assign(pod["metadata"]["uid"]) is None:
             return "1 Too many pods"
         return None
