@@ -25,6 +25,10 @@ DEEPEST_NESTING = 200
 # What a YAML document may grow to once its aliases are written out: ten to a line, nine lines make a billion of them.
 MOST_YAML_NODES = 1_000_000
 
+# Writes that are being read or carried out at a time: kube-apiserver's --max-mutating-requests-inflight. Each may hold a body, so 600 MB at the
+# very worst; and all pods of a sandbox may well be written at once.
+MOST_WRITES = 200
+
 # Open at a time at the API server. 400 is kube-apiserver's --max-requests-inflight, which leaves watches out: a process there may have
 # hundreds of thousands of files open, here 1,024 by default on most systems, and something has to be left for requests. The sandbox's own
 # parts hold about 40. Measured: an idle watch costs 65 KB, one whose client does not read 250 KB, so all of them at worst 100 MB.

@@ -35,10 +35,11 @@ from tcpshift_helpers.sandbox.apiserver.request import parse_path
 from tcpshift_helpers.sandbox.apiserver.schemas import Schemas
 from tcpshift_helpers.sandbox.apiserver.status import StatusError, too_large_request
 from tcpshift_helpers.sandbox.apiserver.store import Store
-from tcpshift_helpers.sandbox.apiserver.streams import Streams
+from tcpshift_helpers.sandbox.apiserver.streams import Streams, too_many_requests
 from tcpshift_helpers.sandbox.apiserver.upgrade import Kubelet
 from tcpshift_helpers.sandbox.credentials import NO_CHECK_TIME
 from tcpshift_helpers.sandbox.network import API_PORT, KUBELET_PORT, Subnet, choose_subnet
+from tcpshift_helpers.sandbox.places import Places
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -154,6 +155,7 @@ class Front:
         self._authenticator = authenticator
         self._documents = documents
         self._resources = resources
+        self._writes = Places(limits.MOST_WRITES)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer any request."""
@@ -175,6 +177,14 @@ class Front:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         self._authenticator.check(request.path, request.headers.get("Authorization", ""), _peer_certificate(request))
+        if request.method in ("GET", "HEAD"):
+            return await self._found(request)
+        if self._writes.are_full:
+            return too_many_requests()
+        with self._writes.one():
+            return await self._found(request)
+
+    async def _found(self, request: web.Request) -> web.StreamResponse:
         document = self._documents.answer(request)
         if document is not None:
             return document

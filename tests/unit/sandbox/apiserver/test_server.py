@@ -296,7 +296,8 @@ async def refusal(answer):
 
 @pytest.fixture
 def room_for_two(monkeypatch):
-    """A server that lets two watches and two logs be open at a time."""
+    """A server that lets two watches, two logs and two writes be open at a time."""
+    monkeypatch.setattr(limits, "MOST_WRITES", 2)
     monkeypatch.setattr(limits, "MOST_WATCHES", 2)
     monkeypatch.setattr(limits, "MOST_LOGS", 2)
 
@@ -408,6 +409,40 @@ async def test_log_that_is_followed_ends_with_its_reader(client, kubelet):
     assert kubelet["open"] == 1
     answer.close()
     await settled(lambda: kubelet["open"] == 0)
+
+
+async def unfinished(subnet, home):
+    """A connection on which a ConfigMap called `late` is being sent; the rest of its body is missing."""
+    tls = ssl.create_default_context(cafile=home.pki / "ca.crt")
+    reader, writer = await asyncio.open_connection(subnet.api_server, API_PORT, ssl=tls)
+    token, body = home.token.read_text().strip(), json.dumps(config_map("late"))
+    head = f"POST {CONFIG_MAPS} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: {len(body)}\r\n\r\n"
+    writer.write((head + body[:5]).encode())
+    return reader, writer, body[5:].encode()
+
+
+@pytest.mark.usefixtures("room_for_two")
+async def test_no_more_writes_than_fit(client, subnet, home):
+    async def write():
+        async with client.post(f"{CONFIG_MAPS}?dryRun=All", json=config_map("a")) as answer:
+            return await refusal(answer) if answer.status == 429 else answer.status
+
+    async def becomes(outcome):
+        async with asyncio.timeout(10):
+            while await write() != outcome:
+                pass
+
+    assert await write() == 201
+    reader, writer, rest = await unfinished(subnet, home)
+    _, other, _ = await unfinished(subnet, home)
+    await becomes(TOO_MANY)
+    async with client.get(CONFIG_MAPS) as answer:
+        assert answer.status == 200
+    other.transport.abort()
+    await becomes(201)
+    writer.write(rest)
+    assert (await reader.readline()).startswith(b"HTTP/1.1 201 ")
+    writer.close()
 
 
 @pytest.mark.usefixtures("room_for_two")

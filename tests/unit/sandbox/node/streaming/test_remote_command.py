@@ -12,6 +12,7 @@ import pytest
 
 from tcpshift_helpers.sandbox import limits
 from tcpshift_helpers.sandbox.client import PODS
+from tcpshift_helpers.sandbox.network import API_PORT
 from tcpshift_helpers.sandbox.node import processes
 from tcpshift_helpers.sandbox.node.streaming import channels, sockets
 
@@ -276,7 +277,7 @@ def two_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("two_sessions")
-async def test_no_more_sessions_than_fit(pod: str, kubelet: Any, open_session: Any) -> None:
+async def test_no_more_sessions_than_fit(node: Node, pod: str, kubelet: Any, open_session: Any) -> None:
     held = [await open_session(pod, "sleep", "1000"), await open_session("/portForward/default/pod", port="9000")]
     for session in held:
         await session.step()
@@ -284,6 +285,11 @@ async def test_no_more_sessions_than_fit(pod: str, kubelet: Any, open_session: A
     headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Protocol": channels.V4}
     for path in (f"{pod}?command=true&output=1", "/attach/default/pod/c?output=1", "/portForward/default/pod?port=80"):
         async with kubelet.get(path, headers=headers) as answer:
+            assert (answer.status, answer.headers["Retry-After"], await answer.text()) == (429, "60", words)
+    # The API server passes it on as it is.
+    api = f"https://{node.kubelet.subnet.api_server}:{API_PORT}/api/v1/namespaces/default/pods/pod"
+    for query in ("exec?command=true&stdout=1", "attach?stdout=1", "portforward?ports=80"):
+        async with kubelet.get(f"{api}/{query}", headers=headers) as answer:
             assert (answer.status, answer.headers["Retry-After"], await answer.text()) == (429, "60", words)
     refused = (await (await open_session(pod, "true", protocol=channels.V5)).end()).status
     assert refused["message"] == f"Internal error occurred: unable to upgrade connection: {words}"
