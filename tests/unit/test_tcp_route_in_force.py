@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -242,6 +243,24 @@ def test_in_force_means_that_the_next_connection_goes_the_new_way(sandbox: Clust
         istio.set_weights(sandbox, ROUTE, {backend: 1})
         istio.wait_in_force(sandbox, ROUTE)
         assert list(netcat.probe(host, port, 5, progress=False)["answer"]) == [answer] * 5
+
+
+@pytest.mark.sandbox
+def test_what_envoy_refuses_is_told_and_what_was_in_force_stays(sandbox: Cluster) -> None:
+    course.begin(sandbox, "02")
+    kubectl.apply(sandbox, "gateway-api/tcp-echo-all-v1.yaml")
+    istio.wait_in_force(sandbox, ROUTE)
+    host, port = istio.ingress(sandbox, ROUTE)
+    selector = "gateway.networking.k8s.io/gateway-name=tcp-echo-gateway"
+    (pod,) = sandbox.list(sandbox.api.resource_named("pods"), selector=selector)
+    listener = {"name": "taken", "protocol": "TCP", "port": 31409}
+    with socket.create_server((pod["status"]["podIP"], 31409)):
+        patch = [{"op": "add", "path": "/spec/listeners/-", "value": listener}]
+        kubectl.patch(sandbox, "gtw", "tcp-echo-gateway", patch, patch_type="json")
+        kubectl.patch(sandbox, "tcproute", "tcp-echo", {"spec": {"parentRefs": [{"name": "tcp-echo-gateway"}]}})
+        with pytest.raises(ConfigRejectedError, match="Another process holds port 31409"):
+            istio.wait_in_force(sandbox, ROUTE)
+        assert netcat.probe(host, port, 1, progress=False)["answer"].to_list() == ["one"]
 
 
 @pytest.mark.sandbox
