@@ -11,10 +11,12 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import termios
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 
 if TYPE_CHECKING:
@@ -102,6 +104,48 @@ def until_line(file: Any, pattern: str) -> re.Match[str]:
     pytest.fail(f"no line like {pattern}")
 
 
+class Terminal:
+    """A terminal in which a command runs, as in a window: what is typed reaches it by way of the system's own line discipline.
+
+    `sh` opens it once more and thereby makes it the terminal that controls the command.
+    """
+
+    def __init__(self, words: list[str], rows: int, columns: int) -> None:
+        self._ours, theirs = pty.openpty()
+        self._seen = b""
+        self.resize(rows, columns)
+        by_name = ["sh", "-c", 'exec "$@" <>"$0" >&0 2>&0', os.ttyname(theirs), *words]
+        self.process = subprocess.Popen(by_name, stdin=theirs, start_new_session=True)
+        os.close(theirs)
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+        self.process.kill()
+        self.process.wait(30)
+
+    def close(self) -> None:
+        """Close the window."""
+        if self._ours >= 0:
+            os.close(self._ours)
+        self._ours = -1
+
+    def type(self, text: bytes) -> None:
+        os.write(self._ours, text)
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Change the window's size; the system tells whom the terminal controls."""
+        termios.tcsetwinsize(self._ours, (rows, columns))
+
+    def until(self, text: bytes) -> None:
+        """Read until this has appeared."""
+        while text not in self._seen:
+            self._seen += os.read(self._ours, 4096)
+        self._seen = self._seen.partition(text)[2]
+
+
 @pytest.mark.parity("kubectl exec", "works")
 def test_exec(kubectl: Kubectl) -> None:
     done = kubectl("exec", "client", "-c", "curl", "--", "sh", "-c", "echo out; echo err >&2; exit 3", code=3)
@@ -131,33 +175,61 @@ def test_exec_with_standard_input(kubectl: Kubectl) -> None:
     assert kubectl("exec", "-i", "client", "-c", "curl", "--", "cat", stdin=text).stdout == text
 
 
-@pytest.mark.parity("kubectl exec -it, with the terminal's size", "works")
-def test_exec_with_a_terminal(kubectl: Kubectl, words: list[str]) -> None:
+@pytest.fixture
+def shell(kubectl: Kubectl, words: list[str]) -> Iterator[Terminal]:
+    """`kubectl exec -it … sh` in a terminal of 33 rows and 111 columns; what is typed is not shown again."""
     del kubectl
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (33, 111))
-    process = subprocess.Popen(
-        [*words, "exec", "-it", "client", "-c", "curl", "--", "sh"],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-    )
-    os.close(theirs)
-    seen = b""
+    with Terminal([*words, "exec", "-it", "client", "-c", "curl", "--", "sh"], 33, 111) as opened:
+        opened.type(b"stty -echo; PS1='next> '; echo a''b\n")
+        opened.until(b"ab\r\n")
+        yield opened
 
-    def until(text: bytes) -> None:
-        nonlocal seen
-        while text not in seen:
-            seen += os.read(ours, 4096)
-        seen = seen.partition(text)[2]
 
-    os.write(ours, b"stty size; echo a''b\n")
-    until(b"33 111\r\n")
-    until(b"ab\r\n")
-    os.write(ours, b"exit 7\n")
-    assert process.wait(30) == 7
-    os.close(ours)
+@pytest.mark.parity("kubectl exec -it, with the terminal's size", "works")
+def test_exec_with_a_terminal(shell: Terminal) -> None:
+    shell.type(b"stty size; test -t 0 && test -t 1 && tty\n")
+    shell.until(b"33 111\r\n")
+    shell.until(b"/dev/pts/")
+    shell.type(b"exit 7\n")
+    assert shell.process.wait(30) == 7
+
+
+@pytest.mark.parity("kubectl exec -it, the terminal is resized", "works")
+def test_a_terminal_that_is_resized(shell: Terminal) -> None:
+    """What runs in it is told by the signal WINCH, and both stty and Python see the new size."""
+    shell.type(b"sh -c 'trap \"stty size; exit\" WINCH; echo up; while :; do sleep 0.02; done'\n")
+    shell.until(b"up\r\n")
+    shell.resize(20, 50)
+    shell.until(b"20 50\r\n")
+    shell.type(f"{sys.executable} -c 'import os; print(*os.get_terminal_size())'\n".encode())
+    shell.until(b"50 20\r\n")
+    shell.type(b"exit\n")
+    assert shell.process.wait(30) == 0
+
+
+@pytest.mark.parity("kubectl exec -it, Ctrl-C", "works")
+def test_an_interrupt_is_the_commands(shell: Terminal) -> None:
+    """It ends what runs in the foreground there, and neither the shell nor kubectl."""
+    shell.type(b"sh -c 'echo up; exec sleep 1000'\n")
+    shell.until(b"up\r\n")
+    shell.type(b"\x03")
+    shell.until(b"next> ")
+    shell.type(b"echo code $?\n")
+    shell.until(b"code 130\r\n")
+    assert shell.process.poll() is None
+    shell.type(b"exit 9\n")
+    assert shell.process.wait(30) == 9
+
+
+@pytest.mark.parity("kubectl exec -it, the terminal is closed", "works")
+def test_a_terminal_that_is_closed(shell: Terminal, tmp_path: Path) -> None:
+    """With kubectl ends what runs there, even what ignores a hang-up."""
+    file = tmp_path / "pid"
+    shell.type(f"sh -c 'trap \"\" HUP; echo $$ > {file}; echo up; sleep 1000; sleep 1000'\n".encode())
+    shell.until(b"up\r\n")
+    there = psutil.Process(int(file.read_text()))
+    shell.close()
+    there.wait(30)
 
 
 @pytest.mark.parity("kubectl exec, attach and port-forward, a pod that is gone", "works")
@@ -194,7 +266,17 @@ spec:
 """
 
 
-@pytest.mark.parity("kubectl exec and attach, a container that has ended", "works")
+KILLED = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: killed}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers: [{name: c, image: busybox, command: ["sleep", "infinity"]}]
+"""
+
+
+@pytest.mark.parity("kubectl exec, attach and port-forward, a container or a pod that has ended", "works")
 def test_what_has_ended(kubectl: Kubectl) -> None:
     kubectl("apply", "-f", "-", stdin=ENDED)
     kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/done", "--timeout=60s")
@@ -207,6 +289,26 @@ def test_what_has_ended(kubectl: Kubectl) -> None:
     words = "unable to upgrade connection: container ended not found in pod half_streams"
     assert said.endswith(f"error: Internal error occurred: {words}\n")
     assert kubectl("exec", "half", "-c", "idle", "--", "echo", "here").stdout == "here\n"
+    said = "error: cannot attach a container in a completed pod; current phase is Succeeded\n"
+    assert kubectl("attach", "done", code=1).stderr == said
+    said = "error: unable to forward port because pod is not running. Current status=Succeeded\n"
+    assert kubectl("port-forward", "done", ":80", code=1).stderr == said
+
+
+@pytest.mark.parity("kubectl exec, the pod is killed meanwhile", "works")
+@pytest.mark.parametrize("options", [(), ("-i",)])
+def test_a_pod_that_is_killed_in_mid_exec(kubectl: Kubectl, words: list[str], options: tuple[str, ...]) -> None:
+    kubectl("apply", "-f", "-", stdin=KILLED)
+    kubectl("wait", "--for=condition=Ready", "pod/killed", "--timeout=60s")
+    command = ["exec", *options, "killed", "--", "sh", "-c", "echo up; sleep 1000"]
+    with subprocess.Popen(
+        [*words, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        until_line(process.stdout, "^up$")
+        kubectl("delete", "pod", "killed", "--grace-period=0", "--force")
+        assert process.wait(30) == 137
+        assert process.stderr is not None
+        assert process.stderr.read() == "command terminated with exit code 137\n"
 
 
 @pytest.mark.parity("kubectl attach", "works")
@@ -250,7 +352,8 @@ def test_port_forward_to_a_closed_port(kubectl: Kubectl, words: list[str]) -> No
             process.stderr,
             r"an error occurred forwarding \d+ -> 9: error forwarding port 9 to pod .*connection refused",
         )
-        process.terminate()
+        assert process.stderr.readline() == "error: lost connection to pod\n"
+        assert process.wait(30) == 1
 
 
 @pytest.mark.parity("kubectl cp", "works")
