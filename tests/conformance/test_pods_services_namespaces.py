@@ -124,6 +124,49 @@ def test_log_of_a_pod_that_cannot_have_one(api, core):
     api.post(f"{core}/pods", two)
     message = "a container name must be specified for pod two, choose one of: [c d]"
     assert api.get(f"{core}/pods/two/log").error == (400, "BadRequest", message)
+    on_no_node = api.get(f"{core}/pods/p/log?follow=true&previous=x")
+    assert (on_no_node.code, on_no_node.text) == (204, "")
+
+
+@pytest.mark.parity("API: options of logs that make no sense", "works")
+@pytest.mark.parametrize(
+    ("query", "code", "message"),
+    [
+        ("tailLines=x", 400, 'strconv.ParseInt: parsing "x": invalid syntax'),
+        ("limitBytes=", 400, 'strconv.ParseInt: parsing "": invalid syntax'),
+        (
+            "sinceSeconds=99999999999999999999",
+            400,
+            'strconv.ParseInt: parsing "99999999999999999999": value out of range',
+        ),
+        ("sinceTime=x", 400, 'parsing time "x" as "2006-01-02T15:04:05Z07:00": cannot parse "x" as "2006"'),
+        (
+            "sinceTime=2020-01-01",
+            400,
+            'parsing time "2020-01-01" as "2006-01-02T15:04:05Z07:00": cannot parse "" as "T"',
+        ),
+        ("tailLines=-1", 422, "tailLines: Invalid value: -1: must be greater than or equal to 0"),
+        ("limitBytes=0", 422, "limitBytes: Invalid value: 0: must be greater than 0"),
+        ("sinceSeconds=0", 422, "sinceSeconds: Invalid value: 0: must be greater than 0"),
+        (
+            "sinceSeconds=5&sinceTime=2020-01-01T00:00:00Z",
+            422,
+            "[]: Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified",
+        ),
+        ("stream=Stdout", 422, "stream: Forbidden: may not be specified"),
+        (
+            "tailLines=-1&limitBytes=-1",
+            422,
+            "[tailLines: Invalid value: -1: must be greater than or equal to 0, "
+            "limitBytes: Invalid value: -1: must be greater than 0]",
+        ),
+    ],
+)
+def test_options_of_logs_that_make_no_sense(api, core, query, code, message):
+    """They are judged before it is known whether there is such a pod."""
+    answer = api.get(f"{core}/pods/absent/log?{query}")
+    assert (answer.code, answer.body["reason"]) == (code, "Invalid" if code == 422 else "BadRequest")
+    assert answer.body["message"] == (f'PodLogOptions "absent" is invalid: {message}' if code == 422 else message)
 
 
 @pytest.mark.parity("API: addresses of Services", "works")

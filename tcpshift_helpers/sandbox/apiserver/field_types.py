@@ -20,7 +20,8 @@ from tcpshift_helpers.sandbox.apiserver import schema_extensions as extensions
 from tcpshift_helpers.sandbox.apiserver.go_values import compact_json, json_type, quoted
 from tcpshift_helpers.sandbox.apiserver.schemas import REFERENCE_PREFIX, Schema, Schemas
 
-_LAYOUTS = {extensions.TIME: "2006-01-02T15:04:05Z07:00", extensions.MICRO_TIME: "2006-01-02T15:04:05.000000Z07:00"}
+RFC3339 = "2006-01-02T15:04:05Z07:00"
+_LAYOUTS = {extensions.TIME: RFC3339, extensions.MICRO_TIME: "2006-01-02T15:04:05.000000Z07:00"}
 _TIME_PARTS = (
     *((r"\d{4}", "2006"), ("-", "-"), (r"\d{2}", "01"), ("-", "-"), (r"\d{2}", "02"), ("T", "T"), (r"\d{2}", "15")),
     *(
@@ -250,10 +251,19 @@ def _check_special(value: Any, reference: str, place: _Place) -> None:
     elif reference in _LAYOUTS:
         if not isinstance(value, str):
             raise place.error(value, "string", reads_itself=True)
-        _check_time(value, _LAYOUTS[reference])
+        check_time(value, _LAYOUTS[reference])
 
 
-def _check_time(text: str, layout: str) -> None:
+def check_time(text: str, layout: str) -> None:
+    """Refuse what is no time.
+
+    Args:
+        text: what may be one.
+        layout: of times, as Go writes it, for the words.
+
+    Raises:
+        WrongTypeError: in the words of Go's time.Parse.
+    """
     rest = text
     for pattern, name in _TIME_PARTS:
         match = re.match(pattern, rest)

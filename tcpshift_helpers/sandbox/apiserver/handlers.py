@@ -18,6 +18,7 @@ from tcpshift_helpers.sandbox.apiserver import subresources
 from tcpshift_helpers.sandbox.apiserver.deletion import delete, success
 from tcpshift_helpers.sandbox.apiserver.freshness import Freshness
 from tcpshift_helpers.sandbox.apiserver.listing import ListOptions, page, read_version
+from tcpshift_helpers.sandbox.apiserver.log_options import log_parameters
 from tcpshift_helpers.sandbox.apiserver.patching import APPLY_PATCH, Patch, patch_type, read_config
 from tcpshift_helpers.sandbox.apiserver.pod_streams import CONNECTED
 from tcpshift_helpers.sandbox.apiserver.registry import Registry, Target
@@ -197,7 +198,8 @@ class ResourceHandler:
         return json_response(shown)
 
     async def _log(self, call: Call) -> web.StreamResponse:
-        return await self._streams.log(call.request, self._registry.get(call.target))
+        parameters = log_parameters(call.target.resource, call.target.name, call.query)
+        return await self._streams.log(call.request, self._registry.get(call.target), parameters)
 
     async def _connect(self, call: Call) -> web.StreamResponse:
         pod = self._registry.get(replace(call.target, subresource=""))

@@ -21,7 +21,6 @@ from tcpshift_helpers.sandbox import limits
 from tcpshift_helpers.sandbox.apiserver.freshness import Freshness
 from tcpshift_helpers.sandbox.apiserver.listing import ListOptions, read_version
 from tcpshift_helpers.sandbox.apiserver.pod_streams import container_of, port_forward_path, stream_path
-from tcpshift_helpers.sandbox.apiserver.request import integer
 from tcpshift_helpers.sandbox.apiserver.status import StatusError, bad_request, internal_error
 from tcpshift_helpers.sandbox.apiserver.store import LAST_REVISION
 from tcpshift_helpers.sandbox.apiserver.upgrade import relay
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 
 _WATCH_SECONDS = (1800.0, 3600.0)
-_LOG_PARAMETERS = ("follow", "previous", "sinceSeconds", "sinceTime", "timestamps", "tailLines", "limitBytes")
 _CHUNK_BYTES = 16384
 _STALLED_SECONDS = 30.0
 
@@ -100,20 +98,22 @@ class Streams:
         """End all watches, because the server stops."""
         self._wakeups.close()
 
-    async def log(self, request: web.Request, pod: Object) -> web.StreamResponse:
-        """Relay a container's log, unless too many are relayed already.
+    async def log(self, request: web.Request, pod: Object, parameters: dict[str, str]) -> web.StreamResponse:
+        """Relay a container's log, unless too many are relayed already; of a pod that is on no node yet, nothing.
+
+        Args:
+            request: the client's request.
+            pod: whose log it is.
+            parameters: what the kubelet is asked with.
 
         Raises:
-            StatusError: 400, 404 or 500: no such container, no node yet, or what the kubelet said.
+            StatusError: 400, 404 or 500: no such container, or what the kubelet said.
         """
         container = container_of(pod, request.query.get("container", ""))
         if not pod["spec"].get("nodeName"):
-            raise bad_request(f"pod {pod['metadata']['name']} does not have a host assigned")
-        for name in ("sinceSeconds", "tailLines", "limitBytes"):
-            integer(request.query.get(name))
+            return web.Response(status=204)
         metadata = pod["metadata"]
         url = f"{self._kubelet.url}/containerLogs/{metadata['namespace']}/{metadata['name']}/{container}"
-        parameters = {name: request.query[name] for name in _LOG_PARAMETERS if name in request.query}
         headers = {"Authorization": f"Bearer {self._kubelet.token}"}
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5.0)
         if self._logs.are_full:

@@ -471,7 +471,7 @@ async def test_what_the_kubelet_says_is_passed_on(client, kubelet):
 
 async def test_log_without_node_or_kubelet(client):
     async with client.get(await start_pod(client, "p")) as answer:
-        assert (answer.status, (await answer.json())["message"]) == (400, "pod p does not have a host assigned")
+        assert (answer.status, await answer.read()) == (204, b"")
     async with client.get(await start_pod(client, "q", nodeName="n")) as answer:
         message = (await answer.json())["message"]
     assert answer.status == 500
