@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import socket
 import ssl
 from typing import TYPE_CHECKING, Any
@@ -149,11 +150,13 @@ class ScriptedServer:
         self.lists = lists
         self.watches = watches
         self.asked: list[str] = []
+        self.watched_from: list[str] = []
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")[0].decode()
         self.asked.append("watch" if "watch=true" in request else "list")
         if "watch=true" in request:
+            self.watched_from.append(re.findall(r"resourceVersion=(\d+)", request)[0])
             lines = self.watches.pop(0) if self.watches else []
             body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
         else:
@@ -182,6 +185,21 @@ async def test_informer_lists_again_when_its_version_is_too_old(until: Any) -> N
     assert seen == [("ADDED", "a"), ("ADDED", "b"), ("DELETED", "a"), ("MODIFIED", "b"), ("ADDED", "c")]
     assert scripted.asked[:3] == ["list", "watch", "list"]
     assert all(obj["kind"] == "ConfigMap" for obj in informer.objects.values())
+
+
+async def test_informer_goes_on_from_where_a_bookmark_says(until: Any) -> None:
+    bookmark = {"type": "BOOKMARK", "object": {"kind": "ConfigMap", "metadata": {"resourceVersion": "9"}}}
+    scripted = ScriptedServer([[]], [[bookmark]])
+    listening = await asyncio.start_server(scripted.answer, "127.0.0.1", 0)
+    seen: list[str] = []
+    async with listening, Client(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}", "t", _no_tls()) as client:
+        informer = Informer(client, CONFIG_MAPS)
+        informer.on_change(lambda event_type, _: seen.append(event_type))
+        async with running(informer):
+            await until(lambda: len(scripted.watched_from) > 1, "the second watch")
+    assert scripted.watched_from[:2] == ["5", "9"]
+    assert seen == []
+    assert scripted.asked[:3] == ["list", "watch", "watch"]
 
 
 def _no_tls() -> ssl.SSLContext:
