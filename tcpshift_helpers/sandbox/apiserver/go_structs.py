@@ -1,7 +1,8 @@
 """What Go's types make of an object that comes and goes as JSON.
 
 Pure. The real server keeps built-in objects as Go structs: a part that is a struct and no pointer is there even when nobody wrote it, so
-nobody comes to own it as a whole; so is a field whose tag does not say `omitempty`. Custom resources are kept as they came.
+nobody comes to own it as a whole; so is a field whose tag does not say `omitempty`. A field whose tag says so is not there while it says
+nothing. Custom resources are kept as they came.
 
 Source: the types of k8s.io/api, by way of `protobuf_fields.json` (see `protobuf`).
 """
@@ -10,38 +11,66 @@ from __future__ import annotations
 
 import copy
 import functools
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from tcpshift_helpers.sandbox.apiserver.protobuf import fields_of_message, message_of_kind
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 Object = dict[str, Any]
 
-_ZERO: dict[str, Any] = {"string": "", "bytes": "", "int": 0, "bool": False}  # of other types it is null
-_STRUCTS: dict[str, Any] = {
-    "int-or-string": 0,
-    "quantity": "0",
-}  # written as a text or number, and there like any struct
+# What a type is when nothing was said. Of other types that is null.
+_ZERO: dict[str, Any] = {"string": "", "bytes": "", "int": 0, "bool": False, "int-or-string": 0, "quantity": "0"}
+# Types whose zero is left out where that may be: the rest are structs in Go, even those that are written as a text.
+_LEFT_OUT = frozenset({"string", "bytes", "int", "bool"})
 _OBJECT_META = "meta.ObjectMeta"
+
+
+@dataclass(frozen=True)
+class _Field:
+    """A field of a struct, as the table has it."""
+
+    code: str
+    is_list: bool
+    is_pointer: bool
+    is_kept: bool
+
+    def kept(self, value: Any) -> Any:
+        """The field's value as Go would write it, or None if the field says nothing."""
+        if self.is_list:
+            items = [_kept_value(self.code, item) for item in value or ()]
+            return items if items or (self.is_kept and value is not None) else None
+        if self.code.startswith("map:"):
+            of_map = self.code.removeprefix("map:")
+            members = {name: _kept_value(of_map, item) for name, item in (value or {}).items()}
+            return members if members or (self.is_kept and value is not None) else None
+        if self.is_pointer:
+            return None if value is None else _kept_value(self.code, value)
+        value = _kept_value(self.code, value)
+        says_nothing = self.code in _LEFT_OUT and not self.is_kept and value == _ZERO[self.code]
+        return None if says_nothing else value
+
+
+@functools.cache
+def _fields(message: str) -> dict[str, _Field]:
+    """The fields by name, those of structs that are part of this one among them."""
+    found: dict[str, _Field] = {}
+    for name, code, *flags in fields_of_message(message):
+        if "inline" in flags:
+            found |= _fields(code)
+        else:
+            found[name] = _Field(code, "repeated" in flags, "pointer" in flags, "kept" in flags)
+    return found
+
+
+@functools.cache
+def _unasked(message: str) -> tuple[str, ...]:
+    """The fields that are there even when nobody wrote them."""
+    return tuple(name for name, one in _fields(message).items() if one.is_kept or one.kept(None) is not None)
 
 
 def empty_object(api_version: str, kind: str) -> Object:
     """An object of a kind with nothing written in it."""
-    message = message_of_kind(api_version, kind)
-    return {"kind": kind, "apiVersion": api_version, **(_empty(message) if message else {})}
-
-
-@functools.cache
-def _empty(message: str) -> Object:
-    found: Object = {}
-    for name, code, *flags in fields_of_message(message):
-        if "repeated" not in flags and "pointer" not in flags and fields_of_message(code):
-            found |= _empty(code) if "inline" in flags else {name: _empty(code)}
-        elif "kept" in flags:
-            found[name] = None if "repeated" in flags or "pointer" in flags else _ZERO.get(code)
-    return found
+    return as_kept(api_version, kind, {"kind": kind, "apiVersion": api_version})
 
 
 def as_kept(api_version: str, kind: str, obj: Object) -> Object:
@@ -59,36 +88,22 @@ def metadata_as_kept(metadata: Object) -> Object:
 
 
 def _kept(message: str, obj: Object) -> Object:
-    kept = dict(obj)
-    for name, code, *flags in fields_of_message(message):
-        if "inline" in flags:
-            kept = _kept(code, kept)
-            continue
-        value = _kept_field(code, flags, obj.get(name))
-        if value is not None or "kept" in flags:
-            kept[name] = value
-        else:
-            kept.pop(name, None)
+    fields, kept = _fields(message), {}
+    for name, value in obj.items():
+        field = fields.get(name)
+        wished = copy.deepcopy(value) if field is None else field.kept(value)
+        if wished is not None or field is None or field.is_kept:
+            kept[name] = wished
+    for name in _unasked(message):
+        if name not in obj:
+            kept[name] = fields[name].kept(None)
     return kept
-
-
-def _kept_field(code: str, flags: Sequence[str], value: Any) -> Any:
-    """A field's value, or None if the field says nothing."""
-    if "repeated" in flags:
-        items = [_kept_value(code, item) for item in value or ()]
-        return items if items or ("kept" in flags and value is not None) else None
-    if code.startswith("map:"):
-        of_map = code.removeprefix("map:")
-        members = {name: _kept_value(of_map, item) for name, item in (value or {}).items()}
-        return members if members or ("kept" in flags and value is not None) else None
-    if "pointer" in flags:
-        return None if value is None else _kept_value(code, value)
-    value = _kept_value(code, value)
-    return None if "kept" not in flags and code in _ZERO and value == _ZERO[code] else value
 
 
 def _kept_value(code: str, value: Any) -> Any:
     """A value that is no pointer: null is the type's zero."""
-    if fields_of_message(code):
+    if _fields(code):
         return _kept(code, value or {})
-    return {**_ZERO, **_STRUCTS}.get(code) if value is None else copy.deepcopy(value)
+    if value is None:
+        return _ZERO.get(code)
+    return copy.deepcopy(value) if isinstance(value, (dict, list)) else value

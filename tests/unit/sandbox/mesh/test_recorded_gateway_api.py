@@ -97,6 +97,7 @@ def test_statuses_of_classes() -> None:
         assert {"istio", "istio-remote"} <= ours.keys()
 
 
+@pytest.mark.parity("Gateway API: GatewayClasses istio and istio-remote, made by istiod", "works")
 def test_the_classes_made_are_istiods() -> None:
     theirs = {obj["metadata"]["name"]: obj["spec"] for obj in RECORDED["base"] if obj["kind"] == "GatewayClass"}
     assert {obj["metadata"]["name"]: obj["spec"] for obj in classes.built_in()} == theirs
