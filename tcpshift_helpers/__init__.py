@@ -9,19 +9,57 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tcpshift_helpers import course, distribution, istio, kubectl, netcat, plots
+    from tcpshift_helpers import (
+        analysis,
+        course,
+        distribution,
+        drain,
+        in_cluster,
+        inside,
+        istio,
+        kubectl,
+        manifests,
+        netcat,
+        plots,
+        scaling,
+    )
     from tcpshift_helpers.connection import Cluster, connect
+    from tcpshift_helpers.open_connections import OpenConnections
+    from tcpshift_helpers.rollout import Rollout
 
-__all__ = ["Cluster", "connect", "course", "distribution", "istio", "kubectl", "netcat", "plots"]
+__all__ = [
+    "Cluster",
+    "OpenConnections",
+    "Rollout",
+    "analysis",
+    "connect",
+    "course",
+    "distribution",
+    "drain",
+    "in_cluster",
+    "inside",
+    "istio",
+    "kubectl",
+    "manifests",
+    "netcat",
+    "plots",
+    "scaling",
+]
 
-_MODULES = {"course", "distribution", "istio", "kubectl", "netcat", "plots"}
+# What is no module itself comes from one.
+_HOMES = {
+    "Cluster": "connection",
+    "connect": "connection",
+    "OpenConnections": "open_connections",
+    "Rollout": "rollout",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"{__name__}.{name}")
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     if name in __all__:
-        return getattr(import_module(f"{__name__}.connection"), name)
+        return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from tcpshift_helpers import changes, conditions, in_force, manifests, routes, steps
+from tcpshift_helpers import changes, conditions, drain, in_force, manifests, routes, steps
 from tcpshift_helpers.api import JSON_PATCH
 from tcpshift_helpers.connection import COURSE_NAMESPACE
 from tcpshift_helpers.errors import NotFoundError, TcpShiftError, UsageError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tcpshift_helpers.api import Object, Resource
     from tcpshift_helpers.connection import Cluster
 
-__all__ = ["LESSONS", "begin", "check", "clean_up", "preflight"]
+__all__ = ["LESSONS", "begin", "check", "preflight", "reset"]
 
 SERVICES = "tcp-echo-services.yaml"
 CLIENT = "curl.yaml"
@@ -37,13 +37,21 @@ LESSONS = {
     "01": mark("Deploy: nothing of the course is there yet."),
     "02": mark("All to v1: both versions and the client run; no route leads to them yet."),
     "03": mark("Shift 20%: both versions run, and every connection goes to v1."),
-    "04": mark("Clean up: both versions run, and one connection in five goes to v2."),
+    "04": mark("Is that 20%: both versions run, and one connection in five goes to v2."),
+    "05": mark("Weights and replicas: one pod of each version, and one connection in five goes to v2."),
+    "06": mark("Open connections: both versions run, and every connection goes to v1."),
+    "07": mark("Roll out: both versions run, and every connection goes to v1."),
+    "08": mark("Gateway API: both versions run; no route leads to them yet."),
+    "09": mark("Look inside: both versions run, and every connection goes to v1."),
+    "10": mark("Break and fix: both versions run, and every connection goes to v1."),
+    "11": mark("Clean up: both versions run, and one connection in five goes to v2."),
 }
 # The manifests of routes that are in force at the start of a lesson for which both versions run, in the order applied.
 _ROUTED: dict[str, tuple[str, ...]] = {
     "02": (),
-    "03": (steps.CLASSIC.all_v1,),
-    "04": (steps.CLASSIC.all_v1, steps.CLASSIC.shifted),
+    "08": (),
+    **dict.fromkeys(("03", "06", "07", "09", "10"), (steps.CLASSIC.all_v1,)),
+    **dict.fromkeys(("04", "05", "11"), (steps.CLASSIC.all_v1, steps.CLASSIC.shifted)),
 }
 
 
@@ -54,7 +62,7 @@ def begin(cluster: Cluster, lesson: str) -> None:
 
     Args:
         cluster: where.
-        lesson: `00` to `04`.
+        lesson: `00` to `11`.
 
     Raises:
         UsageError: no such lesson.
@@ -101,7 +109,7 @@ def check(cluster: Cluster, name: str) -> steps.Outcome:
     return outcome
 
 
-def clean_up(cluster: Cluster) -> None:
+def reset(cluster: Cluster) -> None:
     """Remove what the course made, and only that; fine when nothing is left.
 
     The namespace goes too when it is the course's own and nothing else lives in it; otherwise its name and what
@@ -207,6 +215,7 @@ def _delete_objects(cluster: Cluster, name: str) -> None:
 
 def _remove(cluster: Cluster) -> list[str]:
     """Delete the course's objects, and its namespace if it may go; returns what else lives there."""
+    drain.take_back(cluster)
     namespaces = cluster.api.resource_named("namespaces")
     if cluster.read_or_none(namespaces, cluster.namespace) is None:
         return []

@@ -290,6 +290,29 @@ def verdict(counted: Counts, weights: Mapping[str, int]) -> Verdict:
     return Verdict(PASS, _("; ").join(parts))
 
 
+def chances(share: float, total: int) -> pd.Series[float]:
+    """How likely each number of a version's answers is, when its share is exactly this. Binomial.
+
+    Args:
+        share: in 0..1.
+        total: number of probes.
+
+    Returns:
+        One value a number of answers (index `answers`, 0 to `total`): its probability (float64), named `chance`.
+
+    Raises:
+        UsageError: it is no share, or there are no probes.
+    """
+    if not 0 <= share <= 1 or isinstance(total, bool) or not isinstance(total, int) or total < 1:
+        raise UsageError(
+            _("share={share!r}, total={total!r}: a share between 0 and 1 and a number of probes are needed.").format(
+                share=share, total=total
+            )
+        )
+    numbers = pd.RangeIndex(total + 1, name="answers")
+    return pd.Series(stats.binom.pmf(numbers, total, share), index=numbers, name="chance")
+
+
 def probes_needed(weight: float, total_weight: float = 1.0) -> int:
     """Fewest probes after which a split 20 points away passes for this one with at most 2% probability.
 

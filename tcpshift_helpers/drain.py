@@ -8,19 +8,23 @@ Source: istio.io, ProxyConfig.drainDuration, taken from the pod annotation `prox
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from tcpshift_helpers import kubectl
+from tcpshift_helpers import conditions, kubectl
 from tcpshift_helpers.errors import NotFoundError, ProfileError, UsageError
 from tcpshift_helpers.language import gettext as _
+from tcpshift_helpers.waiting import wait_until
 
 if TYPE_CHECKING:
     from tcpshift_helpers.connection import Cluster
 
 ANNOTATION = "proxy.istio.io/config"
 FIELD = "drainDuration"
+# On the Deployment: what is set there is the course's and not somebody else's.
+MARK = "tcpshift/drain-time"
 DEFAULT_SECONDS = 45
 GATEWAY = "istio-ingressgateway"
 SYSTEM_NAMESPACE = "istio-system"
@@ -57,16 +61,34 @@ def set_drain_time(cluster: Cluster, seconds: int | None) -> None:
                 value=seconds
             )
         )
-    before = _config(_gateway(cluster))
-    after = {key: value for key, value in before.items() if key != FIELD}
-    after |= {FIELD: f"{seconds}s"} if seconds else {}
-    if after == before:
+    gateway = _gateway(cluster)
+    if _config(gateway).get(FIELD) == (f"{seconds}s" if seconds else None):
         print(_("The drain time is {seconds} s already.").format(seconds=seconds or DEFAULT_SECONDS))
         return
-    value = json.dumps(after) if after else None
-    patch = {"spec": {"template": {"metadata": {"annotations": {ANNOTATION: value}}}}}
+    patch = _patch(gateway, seconds)
     kubectl.patch(cluster, "deployment", GATEWAY, patch, namespace=SYSTEM_NAMESPACE)
     kubectl.rollout_status(cluster, GATEWAY, namespace=SYSTEM_NAMESPACE, timeout_seconds=_ROLLOUT_TIMEOUT_SECONDS)
+
+
+def take_back(cluster: Cluster) -> None:
+    """Take back what `set_drain_time` set, without a word; what others set stays, and a missing gateway is no matter."""
+    resource = cluster.api.resource_named("deployments.apps")
+    gateway = cluster.read_or_none(resource, GATEWAY, SYSTEM_NAMESPACE)
+    if gateway is None or MARK not in (gateway["metadata"].get("annotations") or {}):
+        return
+    cluster.patch(resource, GATEWAY, _patch(gateway, None), namespace=SYSTEM_NAMESPACE)
+    deadline = time.monotonic() + _ROLLOUT_TIMEOUT_SECONDS
+    wait_until(cluster, resource, GATEWAY, conditions.RolledOut(), namespace=SYSTEM_NAMESPACE, deadline=deadline)
+
+
+def _patch(gateway: dict[str, Any], seconds: int | None) -> dict[str, Any]:
+    config = {key: value for key, value in _config(gateway).items() if key != FIELD}
+    config |= {FIELD: f"{seconds}s"} if seconds else {}
+    annotations = {ANNOTATION: json.dumps(config) if config else None}
+    return {
+        "metadata": {"annotations": {MARK: "set" if seconds else None}},
+        "spec": {"template": {"metadata": {"annotations": annotations}}},
+    }
 
 
 def _gateway(cluster: Cluster) -> dict[str, Any]:

@@ -8,11 +8,10 @@ A reachable port is never taken as proof: Envoy accepts connections before and a
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, NoReturn
 
-from tcpshift_helpers import execution, routes
+from tcpshift_helpers import proxy, routes
 from tcpshift_helpers.errors import ConfigRejectedError, ExecError, NotFoundError, WaitTimeoutError
 from tcpshift_helpers.language import gettext as _
 from tcpshift_helpers.routes import Told, splits
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 BLIND_WAIT_SECONDS = 5.0  # istiod's debounce is at most 10 s under constant change, 0.1 s in quiet
 _POLL_SECONDS = 0.2
-_COMMAND = ("pilot-agent", "request", "GET", "config_dump")
 
 
 def wait_in_force(
@@ -122,7 +120,9 @@ class _Wait:
             raise ExecError(_("no ingress gateway pod runs that the Gateway's selector names"))
         for pod, wanted in pods:
             while True:
-                seen = _splits_of(self._cluster, pod["metadata"])
+                metadata = pod["metadata"]
+                dump = proxy.ask(self._cluster, metadata["namespace"], metadata["name"], "config_dump")
+                seen = splits.splits_in_force(dump)
                 if all(splits.has_split(seen, port, split) for port, split in wanted.items()):
                     break
                 for awaited in own:
@@ -184,16 +184,3 @@ def _running(cluster: Cluster, served: Served) -> list[Object]:
     found = cluster.api.request("GET", path, query={"labelSelector": selector})
     running = [pod for pod in found["items"] if pod.get("status", {}).get("phase") == "Running"]
     return [pod for pod in running if not pod["metadata"].get("deletionTimestamp")]
-
-
-def _splits_of(cluster: Cluster, pod: Object) -> dict[int, splits.Split]:
-    """What the Envoy of a pod has, from the pod's metadata."""
-    done = execution.run(cluster, pod["name"], _COMMAND, namespace=pod["namespace"], container="istio-proxy")
-    if done.code:
-        raise ExecError(
-            _("pilot-agent in {pod} answered {answer}").format(pod=pod["name"], answer=done.stderr.strip() or done.code)
-        )
-    try:
-        return splits.splits_in_force(json.loads(done.stdout))
-    except ValueError as error:
-        raise ExecError(_("pilot-agent in {pod} did not answer in JSON").format(pod=pod["name"])) from error

@@ -15,7 +15,7 @@ import socket
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pandas as pd
 
@@ -23,6 +23,9 @@ from tcpshift_helpers.errors import UsageError
 from tcpshift_helpers.language import gettext as _
 from tcpshift_helpers.loop_thread import LoopThread
 from tcpshift_helpers.progress import ProgressLine
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # The words of the column `failure`, by which code may decide.
 Failure = Literal["timeout", "refused", "reset", "closed", "empty", "long", "name", "unreachable"]
@@ -101,6 +104,22 @@ def lines(frame: pd.DataFrame) -> None:
     """Print what `nc` would have shown: one answer line a probe, and for failures `nc: ` with the reason."""
     for row in frame.itertuples(index=False):
         print(row.line if isinstance(row.line, str) else f"nc: {row.error}")
+
+
+def frame_of_lines(answers: Sequence[str], count: int, error: str) -> pd.DataFrame:
+    """A frame as `probe` makes it, of answer lines that another `nc` has got.
+
+    Args:
+        answers: a line for each probe that was answered.
+        count: how many probes there were; those without a line failed.
+        error: why they did, in words.
+
+    Returns:
+        As `probe`; nobody measured `started_at` (NaT) and `latency_ms` (NaN).
+    """
+    unknown = float("nan")
+    rows = [_Row(unknown, line.split()[0], line, unknown, None, None) for line in answers if line.split()]
+    return _frame([*rows, *(_failed(unknown, "closed", error) for _missing in range(count - len(rows)))])
 
 
 def date_line(moment: datetime) -> str:

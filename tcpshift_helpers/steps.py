@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tcpshift_helpers import conditions, distribution, ingress, netcat, routes
+from tcpshift_helpers import conditions, distribution, drain, ingress, netcat, routes
 from tcpshift_helpers.errors import NotFoundError
-from tcpshift_helpers.judgement import NOT_YET, PASS, headline, printed
+from tcpshift_helpers.judgement import NOT_YET, PASS, TOO_FEW, headline, printed
 from tcpshift_helpers.language import gettext as _
 from tcpshift_helpers.language import listed, mark
 from tcpshift_helpers.routes.tcp_route import programmed
@@ -38,10 +38,11 @@ _OTHER_KINDS = ("deployments.apps", "statefulsets.apps", "daemonsets.apps", "pod
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a step is not done: the reason, and what to type."""
+    """Why a step is not done: the reason, what to type, and the word for it (NOT YET, or TOO FEW TO SAY)."""
 
     because: str
     do: str
+    word: str = NOT_YET
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class Outcome:
     def __str__(self) -> str:
         if self.problem is None:
             return headline(PASS, self.title)
-        return printed(headline(NOT_YET, self.title), because=self.problem.because, do=self.problem.do)
+        return printed(headline(self.problem.word, self.title), because=self.problem.because, do=self.problem.do)
 
     def _ipython_display_(self) -> None:
         """Nothing: it was printed already."""
@@ -261,6 +262,8 @@ def _answers(cluster: Cluster, way: Way, wanted: dict[str, int], count: int) -> 
     verdict = distribution.verdict(distribution.counts(frame), wanted)
     if verdict.passed:
         return None
+    if verdict.word == TOO_FEW:
+        return Problem(verdict.reason, verdict.do, TOO_FEW)
     return Problem(verdict.reason, _("{command}, then check again").format(command=way.wait))
 
 
@@ -270,6 +273,21 @@ def _answers_all_v1(cluster: Cluster, way: Way) -> Problem | None:
 
 def _answers_shifted(cluster: Cluster, way: Way) -> Problem | None:
     return _shifted(cluster, way) or _answers(cluster, way, _A_FIFTH_TO_V2, _MANY)
+
+
+def _all_v2(cluster: Cluster) -> Problem | None:
+    problem = _routed(cluster, CLASSIC, {"v2": 100}, CLASSIC.shifted)
+    return problem and Problem(problem.because, 'istio.set_weights(cluster, "tcp-echo", {"v2": 100})')
+
+
+def _drain_default(cluster: Cluster) -> Problem | None:
+    seconds = drain.drain_time_seconds(cluster)
+    if seconds == drain.DEFAULT_SECONDS:
+        return None
+    return Problem(
+        _("the gateway closes old connections after {seconds} s").format(seconds=seconds),
+        "drain.set_drain_time(cluster, None)",
+    )
 
 
 def _programmed(cluster: Cluster) -> Problem | None:
@@ -297,7 +315,7 @@ def _clean(cluster: Cluster) -> Problem | None:
     names = ("tcp-echo", "curl")
     left = [word for word in other_objects(cluster) if word.rpartition("/")[2].startswith(names)]
     if left:
-        return Problem(_("{objects} still there").format(objects=listed(left)), "course.clean_up(cluster)")
+        return Problem(_("{objects} still there").format(objects=listed(left)), "course.reset(cluster)")
     return None
 
 
@@ -328,6 +346,8 @@ CHECKS: dict[str, tuple[str, Callable[[Cluster], Problem | None]]] = {
     "sidecars": (mark("every pod of tcp-echo has its sidecar"), _sidecars),
     "client": (mark("the client pod is available"), _client),
     **_of_way(CLASSIC),
+    "all-v2": (mark("the rule sends every connection to v2"), _all_v2),
+    "drain-default": (mark("the gateway has its default drain time"), _drain_default),
     "programmed": (mark("the Gateway is programmed and has an address"), _programmed),
     **{f"tcproute-{name}": check for name, check in _of_way(GATEWAY_API).items()},
     "cleaned-up": (mark("nothing of the lesson is left"), _clean),

@@ -56,7 +56,7 @@ def test_the_lesson_with_the_gateway_api(sandbox: Cluster, capsys: pytest.Captur
     kubectl.apply(sandbox, "gateway-api/tcp-echo-20-v2.yaml")
     istio.wait_in_force(sandbox, ROUTE)
 
-    course.clean_up(sandbox)
+    course.reset(sandbox)
     assert course.check(sandbox, "cleaned-up")
     assert steps.other_objects(sandbox) == []
     assert sandbox.read_or_none(sandbox.api.resource_named("namespaces"), sandbox.namespace) is None

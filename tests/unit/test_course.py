@@ -31,7 +31,7 @@ DONE = {
 
 def without_sidecars(cluster: Cluster) -> None:
     """The label came after the pods."""
-    course.clean_up(cluster)
+    course.reset(cluster)
     kubectl.create_namespace(cluster)
     kubectl.apply(cluster, "tcp-echo-services.yaml")
     kubectl.wait(cluster, "deployment/tcp-echo-v1", wait_for="condition=Available")
@@ -122,7 +122,7 @@ def test_cleaning_up_removes_the_gateway_api_too(cluster: Cluster) -> None:
     for manifest in ("tcp-echo-all-v1.yaml", *GATEWAY_RULES):
         kubectl.apply(cluster, manifest)
     for _ in range(2):
-        course.clean_up(cluster)
+        course.reset(cluster)
         assert rules_in(cluster) == {}
         assert steps.other_objects(cluster) == []
 
@@ -134,7 +134,7 @@ def test_a_cluster_that_has_tcproute_as_v1alpha2_alone(cluster: Cluster, monkeyp
     found = cluster.read(cluster.api.resource_named("tcproutes.gateway.networking.k8s.io"), "tcp-echo")
     assert found["apiVersion"] == "gateway.networking.k8s.io/v1alpha2"
     assert istio.weights(cluster, "tcproute/tcp-echo") == {"tcp-echo-v1": 80, "tcp-echo-v2": 20}
-    course.clean_up(cluster)
+    course.reset(cluster)
     assert rules_in(cluster) == {}
 
 
@@ -159,12 +159,12 @@ def test_beginning_again_changes_nothing(sandbox: Cluster, lesson: str) -> None:
 
 
 def test_no_such_lesson(sandbox: Cluster) -> None:
-    with pytest.raises(UsageError, match=r"^There is no lesson '5'\. Lessons: 00, 01, 02, 03, 04\.$"):
+    with pytest.raises(UsageError, match=r"^There is no lesson '5'\. Lessons: 00, 01, 02, 03, 04, 05, 06, 07, 08, 09, 10, 11\.$"):
         course.begin(sandbox, "5")
 
 
 def test_lesson_00_changes_nothing(sandbox: Cluster, capsys: Captured) -> None:
-    course.clean_up(sandbox)
+    course.reset(sandbox)
     capsys.readouterr()
     course.begin(sandbox, "00")
     assert capsys.readouterr().out == "Lesson 00. Start here: nothing has to be there yet.\n"
@@ -175,7 +175,7 @@ def test_cleaning_up_twice_is_fine(sandbox: Cluster, capsys: Captured) -> None:
     course.begin(sandbox, "02")
     capsys.readouterr()
     for _ in range(2):
-        course.clean_up(sandbox)
+        course.reset(sandbox)
         assert capsys.readouterr().out == f"Nothing of the course is left in {sandbox.namespace}.\n"
     assert sandbox.read_or_none(sandbox.api.resource_named("namespaces"), sandbox.namespace) is None
 
@@ -186,7 +186,7 @@ def test_cleaning_up_leaves_what_is_not_the_courses(sandbox: Cluster, capsys: Ca
     kubectl.create(sandbox, mine)
     capsys.readouterr()
     try:
-        course.clean_up(sandbox)
+        course.reset(sandbox)
         assert capsys.readouterr().out == (
             f"Nothing of the course is left. The namespace {sandbox.namespace} stays, because others use it: configmap/mine.\n"
         )
@@ -194,12 +194,12 @@ def test_cleaning_up_leaves_what_is_not_the_courses(sandbox: Cluster, capsys: Ca
         assert steps.other_objects(sandbox) == ["configmap/mine"]
     finally:
         kubectl.delete(sandbox, "configmap", "mine")
-        course.clean_up(sandbox)
+        course.reset(sandbox)
 
 
 def test_a_namespace_of_the_learners_own_stays(cluster: Cluster, capsys: Captured) -> None:
     kubectl.apply(cluster, "tcp-echo-all-v1.yaml")
     capsys.readouterr()
-    course.clean_up(cluster)
+    course.reset(cluster)
     assert cluster.read_or_none(cluster.api.resource_named("namespaces"), cluster.namespace) is not None
     assert steps.other_objects(cluster) == []

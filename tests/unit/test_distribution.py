@@ -166,3 +166,16 @@ def test_measured_probes_can_be_put_one_below_the_other() -> None:
     assert both[["v1_replicas", "v2_replicas"]].to_numpy().tolist() == [[1, 4], [0, 3], [0, 3]]
     assert both["v2_weight"].fillna(-1).tolist() == [20, -1, -1]
     assert both["answer"].fillna("").tolist() == ["one", "two", ""]
+
+
+def test_chances_are_those_of_a_binomial_and_add_up() -> None:
+    chances = distribution.chances(0.2, 10)
+    assert chances.round(3).tolist()[:3] == [0.107, 0.268, 0.302]  # 0.8**10, 10 × 0.2 × 0.8**9, …
+    assert chances.sum() == pytest.approx(1)
+    assert (chances.index[0], chances.index[-1], chances.index.name) == (0, 10, "answers")
+
+
+@pytest.mark.parametrize(("share", "total"), [(-0.1, 10), (1.1, 10), (0.2, 0), (0.2, 1.5), (0.2, True)])
+def test_chances_of_what_is_no_share_or_no_number_are_refused(share: float, total: float) -> None:
+    with pytest.raises(UsageError, match="a share between 0 and 1 and a number of probes are needed"):
+        distribution.chances(share, total)  # type: ignore[arg-type]

@@ -100,3 +100,22 @@ def test_without_a_gateway_it_says_how_to_add_one(cluster: Cluster) -> None:
 def test_rollout_status_says_what_is_missing(system: Cluster) -> None:
     with pytest.raises(WaitTimeoutError, match="waiting for deployment spec update to be observed"):
         kubectl.rollout_status(system, "istio-ingressgateway", namespace="istio-system", timeout_seconds=0.2)
+
+
+def test_what_the_course_set_is_taken_back_and_what_others_set_stays(
+    system: Cluster, rolls_out: list[str], capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drain, "wait_until", lambda *_, **__: None)  # there are no controllers here
+    kubectl.apply(system, gateway(**{"proxy.istio.io/config": "drainDuration: 9s"}))
+    capsys.readouterr()
+    drain.take_back(system)
+    assert drain.drain_time_seconds(system) == 9
+    drain.set_drain_time(system, 5)
+    capsys.readouterr()
+    drain.take_back(system)
+    assert drain.drain_time_seconds(system) == 45
+    assert capsys.readouterr().out == ""
+
+
+def test_taking_back_where_there_is_no_gateway_is_no_matter(cluster: Cluster) -> None:
+    drain.take_back(cluster)

@@ -36,6 +36,12 @@ each_language = pytest.mark.parametrize("tag", TAGS)
 OTHERS_WORDS = (
     # what is typed
     "$ ",
+    "for lane in $(seq ",
+    "; do (for n in $(seq ",
+    "; done) & done; wait",
+    # what a browser reads
+    "<t",
+    ";border-left",
     "kubectl ",
     "istioctl ",
     "app in (",

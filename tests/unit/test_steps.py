@@ -196,7 +196,7 @@ def test_cleaned_up_looks_for_the_gateway_api_too(cluster: Cluster) -> None:
     because = (
         "gateway.gateway.networking.k8s.io/tcp-echo-gateway, tcproute.gateway.networking.k8s.io/tcp-echo still there"
     )
-    assert problem(cluster, "cleaned-up") == (because, "course.clean_up(cluster)")
+    assert problem(cluster, "cleaned-up") == (because, "course.reset(cluster)")
 
 
 def test_weights_are_compared_as_proportions(cluster: Cluster) -> None:
@@ -235,7 +235,7 @@ def test_cleaned_up_looks_for_the_courses_objects_and_no_others(cluster: Cluster
     kubectl.apply(cluster, ALL_V1)
     kubectl.delete(cluster, "gateways.networking.istio.io", "tcp-echo-gateway")
     because = "virtualservice.networking.istio.io/tcp-echo, destinationrule.networking.istio.io/tcp-echo-destination still there"
-    assert problem(cluster, "cleaned-up") == (because, "course.clean_up(cluster)")
+    assert problem(cluster, "cleaned-up") == (because, "course.reset(cluster)")
     assert "configmap/anothers" in steps.other_objects(cluster)
 
 
