@@ -25,7 +25,8 @@ from lightkube.config.kubeconfig import KubeConfig
 from lightkube.core import decoders
 from lightkube.resources.core_v1 import ConfigMap
 
-from tcpshift_helpers.sandbox.client import CONFIG_MAPS, ApiError, Client, Informer, UnreachableError
+from tcpshift_helpers.sandbox.client import CONFIG_MAPS, ApiError, Client, UnreachableError
+from tcpshift_helpers.sandbox.informer import Informer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator

@@ -159,7 +159,9 @@ def test_beginning_again_changes_nothing(sandbox: Cluster, lesson: str) -> None:
 
 
 def test_no_such_lesson(sandbox: Cluster) -> None:
-    with pytest.raises(UsageError, match=r"^There is no lesson '5'\. Lessons: 00, 01, 02, 03, 04, 05, 06, 07, 08, 09, 10, 11\.$"):
+    with pytest.raises(
+        UsageError, match=r"^There is no lesson '5'\. Lessons: 00, 01, 02, 03, 04, 05, 06, 07, 08, 09, 10, 11\.$"
+    ):
         course.begin(sandbox, "5")
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tcpshift_helpers.sandbox.client import Informer
+from tcpshift_helpers.sandbox.informer import Informer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tcpshift_helpers.sandbox import client as api
 from tcpshift_helpers.sandbox.envoy import Admin
+from tcpshift_helpers.sandbox.informer import Informer
 from tcpshift_helpers.sandbox.mesh.configuration import build
 from tcpshift_helpers.sandbox.mesh.connection import Connection, versions
 from tcpshift_helpers.sandbox.mesh.delivery import Delivery
@@ -91,7 +92,7 @@ class Istiod:
         self.is_ready = False
         self._client = client
         self._xds = xds
-        self._informers = {name: api.Informer(client, resource) for name, resource in _WATCHED.items()}
+        self._informers = {name: Informer(client, resource) for name, resource in _WATCHED.items()}
         self._connections: dict[str, Connection] = {}
         self._versions = versions()
         self._push_scheduled = False

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import json
 import os
 import signal
 import subprocess
@@ -19,10 +18,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from tcpshift_helpers.errors import SandboxError
-from tcpshift_helpers.sandbox import envoy
 from tcpshift_helpers.sandbox.client import ApiError, UnreachableError
 from tcpshift_helpers.sandbox.controllers.timestamps import now
-from tcpshift_helpers.sandbox.node import environment, images, processes, proxy_config
+from tcpshift_helpers.sandbox.node import environment, images, processes, proxy
 from tcpshift_helpers.sandbox.node.container_log import LogPump
 from tcpshift_helpers.sandbox.node.container_probes import ContainerProbes
 from tcpshift_helpers.sandbox.node.container_process import UNKNOWN_EXIT_CODE, ContainerProcess
@@ -30,7 +28,7 @@ from tcpshift_helpers.sandbox.node.image_pull import pull
 from tcpshift_helpers.sandbox.node.probes import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from tcpshift_helpers.sandbox.node.pod_worker import PodWorker
@@ -223,7 +221,7 @@ class Container:
             began = time.monotonic()
             try:
                 code = await self._run_once()
-            except (images.StartError, proxy_config.ProxyConfigError, SandboxError, OSError) as error:
+            except (images.StartError, proxy.ConfigError, SandboxError, OSError) as error:
                 self.tell("Warning", "Failed", f"Error: {error}")
                 self._ended(_START_ERROR_EXIT_CODE, "StartError", str(error))
                 code = _START_ERROR_EXIT_CODE
@@ -324,28 +322,13 @@ class Container:
 
     def _command_line(self, image: images.Image) -> list[str]:
         if image.kind == images.ENVOY:
-            return self._envoy_command_line(image)
+            is_router = "router" in (self._spec.get("args") or [])
+            return proxy.command_line(
+                image, self._worker.pod, self._worker.directory, self._worker.address, is_router=is_router
+            )
         command = environment.expand_all(self._spec.get("command"), self._environment)
         arguments = environment.expand_all(self._spec.get("args"), self._environment)
         return images.command_line(image, command, arguments, self._environment.get("PATH"))
-
-    def _envoy_command_line(self, image: images.Image) -> list[str]:
-        pod = self._worker.pod
-        xds = self._worker.directory / "xds"
-        xds.mkdir(mode=0o700, exist_ok=True)
-        envoy.write_first_files(xds)
-        bootstrap = envoy.bootstrap(
-            name=pod["metadata"]["name"],
-            namespace=pod["metadata"]["namespace"],
-            address=self._worker.address,
-            xds=xds,
-            kind=_envoy_kind(image, self._spec.get("args") or []),
-            labels=pod["metadata"].get("labels") or {},
-        )
-        path = self._worker.directory / "envoy.json"
-        path.write_text(json.dumps(bootstrap), encoding="utf-8")
-        annotations = pod["metadata"].get("annotations") or {}
-        return envoy.command_line(path, drain_time_seconds=proxy_config.drain_time_seconds(annotations))
 
     # Its state.
 
@@ -442,10 +425,3 @@ def _own_errors(program: str) -> Any:
         yield
     except OSError as error:
         raise images.StartError(f'exec: "{program}": {(error.strerror or str(error)).lower()}') from error
-
-
-def _envoy_kind(image: images.Image, arguments: Sequence[str]) -> str:
-    """What an Envoy is: a service proxy, a gateway or a sidecar."""
-    if image.name == "kube-proxy":
-        return image.name
-    return "router" if "router" in arguments else "sidecar"

@@ -20,11 +20,11 @@ from tcpshift_helpers.sandbox.client import (
     PODS,
     ApiError,
     Client,
-    Informer,
     UnreachableError,
     key_of,
 )
 from tcpshift_helpers.sandbox.home import Home
+from tcpshift_helpers.sandbox.informer import Informer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

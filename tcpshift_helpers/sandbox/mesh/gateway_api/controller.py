@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tcpshift_helpers.sandbox import client as api
 from tcpshift_helpers.sandbox.controllers.selectors import labels_of
 from tcpshift_helpers.sandbox.controllers.timestamps import now
+from tcpshift_helpers.sandbox.informer import Informer
 from tcpshift_helpers.sandbox.mesh import status
 from tcpshift_helpers.sandbox.mesh.gateway_api import classes, infrastructure
 from tcpshift_helpers.sandbox.mesh.gateway_api.addresses import MANAGED
@@ -42,7 +43,7 @@ class GatewayApiController(Rounds):
     def __init__(
         self,
         client: api.Client,
-        informers: Mapping[str, api.Informer],
+        informers: Mapping[str, Informer],
         translation: Callable[[], Translation],
         proxies: Callable[[], list[status.ProxyState]],
     ) -> None:
@@ -60,8 +61,8 @@ class GatewayApiController(Rounds):
         self._proxies = proxies
         self._written = {kind: informers[name] for kind, name in _FIELDS.items()}
         self._made = {
-            "ServiceAccount": api.Informer(client, api.SERVICE_ACCOUNTS, label_selector=_MADE_BY_US),
-            "Deployment": api.Informer(client, api.DEPLOYMENTS, label_selector=_MADE_BY_US),
+            "ServiceAccount": Informer(client, api.SERVICE_ACCOUNTS, label_selector=_MADE_BY_US),
+            "Deployment": Informer(client, api.DEPLOYMENTS, label_selector=_MADE_BY_US),
             "Service": informers["services"],
         }
         self._applied: dict[tuple[str, api.Key], Obj] = {}
@@ -123,7 +124,7 @@ class GatewayApiController(Rounds):
         name, namespace = metadata["name"], metadata.get("namespace")
         await self._attempt(informer, self._client.merge_patch(informer.resource, name, namespace, patch, "status"))
 
-    async def _attempt(self, informer: api.Informer, write: Awaitable[Obj]) -> None:
+    async def _attempt(self, informer: Informer, write: Awaitable[Obj]) -> None:
         with attempt(log, f"write to {informer.resource.plural}"):
             informer.remember(await write)
 

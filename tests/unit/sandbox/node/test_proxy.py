@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tcpshift_helpers.sandbox.node.proxy_config import ProxyConfigError, drain_time_seconds
+from tcpshift_helpers.sandbox.node.proxy import ConfigError, drain_time_seconds
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,6 @@ def test_without_the_annotation_it_is_istio_s_default() -> None:
     ],
 )
 def test_what_pilot_agent_would_not_start_with_is_refused(text: str, words: str) -> None:
-    with pytest.raises(ProxyConfigError) as raised:
+    with pytest.raises(ConfigError) as raised:
         drain_time_seconds({"proxy.istio.io/config": text})
     assert words.replace("): ", "]: ") in str(raised.value)
