@@ -33,6 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--server", choices=["sandbox", "peer"], default="sandbox", help="which API server to test")
     parser.addoption("--peer-kubeconfig", help="kubeconfig of a real kube-apiserver, for --server peer")
     parser.addoption("--requests", type=int, default=1_500, help="how many requests tests/fuzz sends")
+    parser.addoption("--steps", type=int, default=600, help="how many steps tests/fuzz makes against its model")
     parser.addoption("--seed", type=int, help="which requests tests/fuzz sends; as printed by a run that failed")
 
 

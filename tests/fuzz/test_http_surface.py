@@ -2,7 +2,7 @@
 
 The default run sends some 1,500 requests; the bar is 20,000:
 
-    .venv/bin/pytest tests/fuzz/test_http_surface.py --requests 20000 --timeout 1800
+    .venv/bin/pytest tests/fuzz/test_http_surface.py --requests 20000
 
 Each run has a seed of its own, which a failure names; `--seed N` sends the same requests again. With `--server peer` a real server is
 asked, and only its answers are judged: so it is known that the errors in `SAID_BY_THE_REAL_SERVER` are its own words.
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from ..conftest import Api
     from .requests import Request
+
+pytestmark = pytest.mark.timeout(3600)  # a longer run, or a failure that is being made short
 
 NAMESPACE = "fuzz-requests"
 RECORDED = Path(__file__).parents[1] / "unit/sandbox/apiserver/recorded"
