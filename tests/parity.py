@@ -60,7 +60,7 @@ class Row:
     def section(self) -> str:
         """Which table it goes to."""
         head, colon, _ = self.what.partition(": ")
-        return head if colon and not head.startswith("kubectl") else self.what.partition(" ")[0]
+        return head if colon and not head.startswith("kubectl") else self.what.partition(" ")[0].rstrip(",:")
 
 
 def rows(tests: Path = TESTS) -> list[Row]:

@@ -138,3 +138,15 @@ def test_a_node_that_takes_no_pods(live_kubectl, away, back, why):
     finally:
         live_kubectl(*back)
     live_kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/p", "--timeout=60s")
+
+
+@pytest.mark.parity(
+    "kubectl run -i, a container's own standard input",
+    "known difference: nothing comes in by it; kubectl shows what the container writes",
+)
+def test_run_with_standard_input(live_kubectl):
+    script = ("sh", "-c", "echo begin; cat; echo end")
+    words = ("run", "x", "--rm", "-i", "--restart=Never", "--image=busybox", "--", *script)
+    lines = live_kubectl(*words, stdin="said\n").splitlines()
+    assert [line for line in lines if line in {"begin", "said", "end"}] == ["begin", "end"]
+    assert 'pod "x" deleted' in lines

@@ -43,14 +43,15 @@ def test_markers_are_read_without_running_the_test(tmp_path, monkeypatch):
 def test_rows_go_to_tables():
     found = [
         Row("tests/a.py::test_top", "kubectl top: nodes | pods", "refused: error: Metrics API not available"),
+        Row("tests/a.py::test_all", "kubectl: all of it", "works"),
         Row("tests/a.py::test_marks", "watch: bookmarks", "works", "2026-01-02"),
     ]
     text = document(found)
-    assert "2 rows: 1 works; 0 known difference; 1 refused.\n" in text
+    assert "3 rows: 2 works; 0 known difference; 1 refused.\n" in text
     refused = "| kubectl top: nodes \\| pods | refused: error: Metrics API not available | – | [top](tests/a.py) |\n"
     assert text.endswith(
         "## kubectl\n\n| what | outcome | real server | test |\n| --- | --- | --- | --- |\n"
-        f"{refused}\n"
+        f"{refused}| all of it | works | – | [all](tests/a.py) |\n\n"
         "## watch\n\n| what | outcome | real server | test |\n| --- | --- | --- | --- |\n"
         "| bookmarks | works | 2026-01-02 | [marks](tests/a.py) |\n"
     )
