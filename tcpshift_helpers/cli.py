@@ -1,6 +1,6 @@
 """`tcpshift`: the command line.
 
-Each command is a thin layer over `sandbox.supervisor`, `lab`, `netcat` and `distribution`: it parses, calls and prints.
+Each command is a thin layer over `sandbox.supervisor`, `lab`, `handout`, `netcat` and `distribution`: it parses, calls and prints.
 Heavy modules are imported inside the commands that need them, so that `tcpshift up` answers at once when all is up.
 It holds no logic that a notebook could want.
 """
@@ -20,6 +20,7 @@ import typer
 
 from tcpshift_helpers import language
 from tcpshift_helpers.errors import SandboxError, TcpShiftError
+from tcpshift_helpers.handout import Format, Reader
 
 if TYPE_CHECKING:
     from tcpshift_helpers.sandbox.home import Home
@@ -246,6 +247,24 @@ def probe(  # noqa: PLR0917 (the options of a command line)
         raise typer.Exit(EXIT_INTERRUPTED)
     if counted.failed or (verdict and verdict.word == judgement.FAIL):
         raise typer.Exit(EXIT_ERROR)
+
+
+@app.command(epilog="Exit codes: 0 written · 1 it could not be · 2 wrong usage.")
+def handout(
+    lang: Annotated[str, typer.Option(help="Language of the lessons: en or zh-CN.")] = "en",
+    reader: Annotated[
+        Reader, typer.Option("--for", help="The instructor's has the answers and how long each lesson takes.")
+    ] = Reader.LEARNER,
+    form: Annotated[Format, typer.Option("--format", help="PDF needs Chromium or Chrome.")] = Format.HTML,
+    lesson: Annotated[list[str] | None, typer.Option(help="Such as 03; may be repeated. Default: all.")] = None,
+    output: Annotated[Path, typer.Option(help="The folder that it is written to.")] = Path(),
+) -> None:
+    """Write the lessons, as they were saved, to a file for printing."""
+    from tcpshift_helpers import lab as jupyter  # noqa: PLC0415
+    from tcpshift_helpers.handout import document  # noqa: PLC0415 (psutil)
+
+    path = document.write(jupyter.notebooks(), lang, reader=reader, form=form, numbers=lesson or (), folder=output)
+    typer.echo(path)
 
 
 def _parse_weights(text: str) -> dict[str, int]:

@@ -78,6 +78,10 @@ class ProfileError(TcpShiftError):
     """The cluster lacks something the lesson needs, such as a gateway port; the message says how to add it."""
 
 
+class HandoutError(TcpShiftError):
+    """A handout cannot be made: no lessons in that language, no browser for PDF, a lesson that cannot be read."""
+
+
 class SandboxError(TcpShiftError):
     """The sandbox could not be started, or a part of it failed."""
 

@@ -28,25 +28,36 @@ _SERVER_STOP_SECONDS = 20.0
 _SETTINGS = Path(__file__).parent / "jupyter"
 
 
+def notebooks() -> Path:
+    """The notebooks as they came: the repository's own, or those inside the installed package, which nobody writes to.
+
+    Raises:
+        TcpShiftError: the package came without the course.
+    """
+    in_repository, packaged = _PACKAGE.parent / "notebooks", _PACKAGE / "_course" / "notebooks"
+    if in_repository.is_dir() and (_PACKAGE.parent / "pyproject.toml").exists():
+        return in_repository
+    if not packaged.is_dir():
+        raise TcpShiftError(
+            f"The course is missing from {_PACKAGE}. Install the package again: python -m pip install --force-reinstall tcpshift"
+        )
+    return packaged
+
+
 def course_folder(current: Path) -> Path:
-    """The notebooks: the repository's own, or a copy in `current` when installed from a wheel.
+    """The notebooks to work in: the repository's own, or a copy in `current` when installed from a wheel.
 
     A copy that is there already is kept as it is: it may hold the learner's work.
 
     Raises:
         TcpShiftError: the copy cannot be made, or the package came without the course.
     """
-    in_repository = _PACKAGE.parent / "notebooks"
-    if in_repository.is_dir() and (_PACKAGE.parent / "pyproject.toml").exists():
-        return in_repository
-    packaged, copy = _PACKAGE / "_course", current / COPY_NAME
-    if not (packaged / "notebooks").is_dir():
-        raise TcpShiftError(
-            f"The course is missing from {_PACKAGE}. Install the package again: python -m pip install --force-reinstall tcpshift"
-        )
+    original, copy = notebooks(), current / COPY_NAME
+    if original.parent == _PACKAGE.parent:
+        return original
     try:
         if not copy.exists():
-            shutil.copytree(packaged, copy)
+            shutil.copytree(original.parent, copy)
     except OSError as error:
         raise TcpShiftError(
             f"The course cannot be copied to {copy}: {error.strerror or error}. Change to a folder of yours and try again."

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-COMMANDS = ["up", "down", "status", "reset", "kubeconfig", "lab", "doctor", "probe"]
+COMMANDS = ["up", "down", "status", "reset", "kubeconfig", "lab", "doctor", "handout", "probe"]
 PART = {
     "name": "apiserver",
     "pid": 12,
