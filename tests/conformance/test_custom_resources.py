@@ -277,7 +277,7 @@ def test_an_update_is_not_blamed_for_what_it_leaves_as_it_was(api, group, widget
     assert api.patch(f"{widgets}/w", {"spec": {"code": "abcd"}}).code == 422
 
 
-@pytest.mark.parity("API: custom resources, status and scale", "works")
+@pytest.mark.parity("API: custom resources whose schema names no fields, nested deep", "works")
 def test_a_schema_that_names_no_fields_takes_all_as_deep_as_they_are(api, group, namespace):
     """And so deep objects go through everything that is done to an object: 200 levels are what a body may have here."""
     establish(api, definition(group, {"type": "object", "x-kubernetes-preserve-unknown-fields": True}))
@@ -297,6 +297,7 @@ def test_a_schema_that_names_no_fields_takes_all_as_deep_as_they_are(api, group,
     assert [item["fourth"] for item in api.get(path).body["items"]][1] == deep
 
 
+@pytest.mark.parity("API: custom resources, status and scale", "works")
 def test_status_is_a_subresource(api, widgets):
     created = api.post(widgets, {**widget(widgets), "status": {"ready": 7}}).body
     assert "status" not in created

@@ -96,6 +96,30 @@ def test_binding_that_makes_no_sense(api, core):
     )  # fmt: skip
     binding["target"]["name"] = ""
     assert api.post(f"{core}/pods/p/binding", binding).error == (500, "", "target.name: Required value")
+    binding["target"] = {"kind": "Foo", "name": "n"}
+    why = 'target.kind: Unsupported value: "Foo": supported values: "Node", "<empty>"'
+    assert api.post(f"{core}/pods/p/binding", binding).error == (500, "", why)
+
+
+@pytest.mark.parametrize("subresource", ["eviction", "binding"])
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        (None, "name in URL does not match name in KIND object"),
+        ({}, "name in URL does not match name in KIND object"),
+        ({"name": "other"}, "name in URL does not match name in KIND object"),
+        (
+            {"name": "p", "namespace": "other"},
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ),
+    ],
+)
+def test_nothing_is_done_to_a_pod_that_is_not_named(api, core, subresource, metadata, message):
+    api.post(f"{core}/pods", pod())
+    body = {"target": {"kind": "Node", "name": "n"}} if subresource == "binding" else {}
+    answer = api.post(f"{core}/pods/p/{subresource}", body if metadata is None else {**body, "metadata": metadata})
+    assert answer.error == (400, "BadRequest", message.replace("KIND", subresource.capitalize()))
+    assert "nodeName" not in api.get(f"{core}/pods/p").body["spec"]
 
 
 @pytest.mark.parity("API: eviction", "works")

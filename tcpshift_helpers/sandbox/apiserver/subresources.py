@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tcpshift_helpers.sandbox.apiserver import managers, scale_managers
 from tcpshift_helpers.sandbox.apiserver.custom_resources import at_path
 from tcpshift_helpers.sandbox.apiserver.deletion import delete
+from tcpshift_helpers.sandbox.apiserver.go_values import quoted
 from tcpshift_helpers.sandbox.apiserver.registry import Registry, Target, timestamp
 from tcpshift_helpers.sandbox.apiserver.request import DeleteOptions, WriteOptions, delete_options
 from tcpshift_helpers.sandbox.apiserver.shapes import check_shape
@@ -140,16 +141,29 @@ def _scaled(
     return scale_of(obj, target.resource)
 
 
+def _name_in(body: Object, kind: str, target: Target) -> str:
+    """The pod that a body names, which has to be the one in the path if that names one."""
+    metadata = body.get("metadata") or {}
+    if metadata.get("namespace") not in (None, "", target.namespace):
+        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+    name = str(metadata.get("name") or "")
+    if target.name and name != target.name:
+        raise bad_request(f"name in URL does not match name in {kind} object")
+    return name
+
+
 def bind(registry: Registry, target: Target, binding: Object, options: WriteOptions) -> Object:
     """Assign a pod to a node.
 
     Raises:
         StatusError: 400, 404, 409 or 500.
     """
-    name = (binding.get("metadata") or {}).get("name") or target.name
-    if target.name and name != target.name:
-        raise bad_request("name in URL does not match name in Binding object")
-    node = (binding.get("target") or {}).get("name")
+    name = _name_in(binding, "Binding", target)
+    assigned = binding.get("target") or {}
+    if assigned.get("kind") not in (None, "", "Node"):
+        kind = quoted(assigned["kind"])
+        raise internal_error(f'target.kind: Unsupported value: {kind}: supported values: "Node", "<empty>"')
+    node = assigned.get("name")
     if not node:
         raise internal_error("target.name: Required value")
     pod_target = Target(target.resource, target.version, target.namespace, name)
@@ -195,9 +209,7 @@ def evict(registry: Registry, target: Target, eviction: Object, options: WriteOp
     Raises:
         StatusError: 400, 404 or 409.
     """
-    name = (eviction.get("metadata") or {}).get("name") or target.name
-    if name != target.name:
-        raise bad_request("name in URL does not match name in Eviction object")
+    name = _name_in(eviction, "Eviction", target)
     check_shape("DeleteOptions", eviction.get("deleteOptions") or {})
     asked = delete_options(eviction.get("deleteOptions"), {}, ["All"] if options.dry_run else [])
     pod = Target(target.resource, target.version, target.namespace, name)
