@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tcpshift_helpers.sandbox.node import processes
+
+from .parts import API_SERVER, Parts
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tcpshift_helpers.sandbox.home import Home
 
@@ -58,3 +62,16 @@ def _until(probe: Callable[[], object], what: str, seconds: float = 60.0) -> Non
     while not probe():
         assert time.monotonic() < deadline, f"still waiting: {what}"
         time.sleep(0.02)
+
+
+@pytest.fixture
+def parts(home: Home, until: Callable[..., None]) -> Iterator[Parts]:
+    """An API server that runs; the test starts what else it needs."""
+    made = Parts(home)
+    made.start(API_SERVER)
+    until(made.is_up, "the API server")
+    yield made
+    for process in reversed(made.running):
+        process.terminate()
+        process.wait(20)
+    processes.stop_all(home)
