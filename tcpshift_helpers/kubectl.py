@@ -19,7 +19,7 @@ from tcpshift_helpers.errors import AlreadyExistsError, ExecError, NotFoundError
 from tcpshift_helpers.language import gettext as _
 from tcpshift_helpers.language import listed
 from tcpshift_helpers.shown import Objects, Output, say
-from tcpshift_helpers.waiting import pod_name, wait_until
+from tcpshift_helpers.waiting import default_container, pod_name, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -287,7 +287,16 @@ def logs(
     tail: int | None = None,
     previous: bool = False,
 ) -> Output:
-    """`kubectl logs`: print and return a container's log. `pod` may be `deployment/NAME`: its first pod."""
+    """`kubectl logs`: print and return a container's log.
+
+    Args:
+        cluster: where.
+        pod: a pod's name or `deployment/NAME`: its first pod.
+        container: default the one that the pod names as such, else its first.
+        namespace: default the cluster's.
+        tail: so many lines from its end; default all.
+        previous: of the container before the last restart.
+    """
     where = namespace or cluster.namespace
     flags = [
         *(["-c", container] if container else []),
@@ -295,16 +304,13 @@ def logs(
         *(["--previous"] if previous else []),
     ]
     say(["logs", pod, *flags], where)
-    query: dict[str, str | int | bool] = {}
-    if container:
-        query["container"] = container
+    name = pod_name(cluster, pod, where)
+    query: dict[str, str | int | bool] = {"container": container or _default_container(cluster, name, where)}
     if tail is not None:
         query["tailLines"] = tail
     if previous:
         query["previous"] = True
-    text = cluster.api.text(
-        cluster.api.resource_named("pods").path(where, pod_name(cluster, pod, where), "log"), query=query
-    )
+    text = cluster.api.text(cluster.api.resource_named("pods").path(where, name, "log"), query=query)
     print(text, end="" if text.endswith("\n") or not text else "\n")
     return Output(text)
 
@@ -420,19 +426,28 @@ def exec(  # noqa: A001 - kubectl's own verb
         cluster: where.
         target: a pod's name or `deployment/NAME`.
         command: program and arguments; no shell unless it is named.
-        container: default the pod's first.
+        container: default the one that the pod names as such, else its first.
         namespace: default the cluster's.
         timeout_seconds: after that the command is let go.
 
     Raises:
         ExecError: it could not be started, exited non-zero (the message has its words) or took too long.
+        NotFoundError: there is no such pod, and no container was named.
     """
     where = namespace or cluster.namespace
     say(["exec", target, *(["-c", container] if container else []), "--", *command], where)
     pod = pod_name(cluster, target, where)
+    container = container or _default_container(cluster, pod, where)
     done = execution.run(cluster, pod, command, namespace=where, container=container, timeout_seconds=timeout_seconds)
     print(done.stdout, end="")
     if done.code:
         words = done.stderr.strip() or _("no words on stderr")
         raise ExecError(f"command terminated with exit code {done.code}: {words}")
     return Output(done.stdout)
+
+
+def _default_container(cluster: Cluster, pod: str, namespace: str) -> str:
+    name, said = default_container(cluster.read(cluster.api.resource_named("pods"), pod, namespace))
+    if said:
+        print(said)
+    return name

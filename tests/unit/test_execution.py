@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from tcpshift_helpers import execution, kubectl
+from tcpshift_helpers import execution, kubectl, waiting
 from tcpshift_helpers.errors import ExecError
 
 if TYPE_CHECKING:
@@ -63,6 +63,34 @@ def test_output_and_exit_code(pod: Cluster) -> None:
 
 def test_in_which_container(pod: Cluster) -> None:
     assert run(pod, "sh", "-c", "echo $ME", container="second").stdout == "second\n"
+
+
+def test_the_first_container_is_meant_where_none_is_named(pod: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    said = 'Defaulted container "first" out of: first, second\n'
+    assert kubectl.exec(pod, "pod", ["sh", "-c", "echo $ME"], namespace=NAMESPACE) == "first\n"
+    assert capsys.readouterr().out.endswith(f"{said}first\n")
+    assert kubectl.logs(pod, "pod", namespace=NAMESPACE) == ""
+    assert said in capsys.readouterr().out
+    assert kubectl.exec(pod, "pod", ["sh", "-c", "echo $ME"], container="second", namespace=NAMESPACE) == "second\n"
+    assert "Defaulted" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("annotation", "spec", "name", "said"),
+    [
+        (None, {"containers": ["a"]}, "a", ""),
+        (None, {"containers": ["a", "b"], "initContainers": ["i"]}, "a", "a, b, i (init)"),
+        ("b", {"containers": ["a", "b"]}, "b", ""),
+        ("i", {"containers": ["a"], "initContainers": ["i"]}, "i", ""),
+        ("gone", {"containers": ["a", "b"]}, "a", "a, b"),
+    ],
+)
+def test_which_container_is_meant(annotation: str | None, spec: dict[str, list[str]], name: str, said: str) -> None:
+    metadata = {"annotations": {"kubectl.kubernetes.io/default-container": annotation}} if annotation else {}
+    listed = {field: [{"name": each} for each in names] for field, names in spec.items()}
+    words = f'Defaulted container "{name}" out of: {said}' if said else ""
+    assert waiting.default_container({"metadata": metadata, "spec": listed}) == (name, words)
 
 
 def test_twenty_leave_no_socket_open(pod: Cluster) -> None:

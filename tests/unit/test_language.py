@@ -50,6 +50,7 @@ OTHERS_WORDS = (
     "No resources found",
     "Invalid value: ",
     "command terminated with exit code",
+    "Defaulted container ",
     "'{}' already has a value ({}), and --overwrite is false",
     "condition met",
     'deployment "{}" successfully rolled out',
