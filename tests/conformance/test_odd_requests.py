@@ -258,6 +258,29 @@ def test_nothing_can_be_applied_to_a_list_whose_items_cannot_be_told_apart(api, 
     )
 
 
+@pytest.mark.parametrize("is_there", [False, True])
+@pytest.mark.parametrize(
+    ("part", "why"),
+    [
+        ({"binaryData": {"a": "_"}}, "error decoding from json: illegal base64 data at input byte 0"),
+        (
+            {"metadata": {"name": "b", "creationTimestamp": "x"}},
+            'parsing time "x" as "2006-01-02T15:04:05Z07:00": cannot parse "x" as "2006"',
+        ),
+    ],
+)
+def test_applied_texts_that_are_no_time_and_no_bytes(api, core, is_there, part, why):
+    if is_there:
+        api.post(f"{core}/configmaps", {"metadata": {"name": "b"}})
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "b"}, **part}
+    answer = api.patch(f"{core}/configmaps/b?fieldManager=m", config, APPLY)
+    kind = "/v1, Kind=ConfigMap"
+    head = (
+        f"failed to convert new object (/b; {kind}) to proper version: unable to convert unstructured object to {kind}"
+    )
+    assert (answer.code, answer.body["message"]) == (500, f"{head}: {why}")
+
+
 def test_a_null_in_a_list_of_names(api):
     body = {"metadata": {"name": "b"}, "spec": {"names": {"categories": [None]}}}
     answer = api.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions?dryRun=All", body)

@@ -504,15 +504,13 @@ _DELETE_OPTIONS: dict[str, Sequence[Any]] = {
 }
 
 
-def places_of(
-    resources: Mapping[str, Sequence[Object]], definitions: dict[str, Object], *, namespaced_only: bool = False
-) -> list[Place]:
+def places_of(resources: Mapping[str, Sequence[Object]], definitions: dict[str, Object]) -> list[Place]:
     """The resources of a server, from its discovery documents by path (`/api/v1`, `/apis/apps/v1`, …)."""
     found = []
     for root, listed in resources.items():
         group_version = root.removeprefix("/apis/").removeprefix("/api/")
         for one in listed:
-            if "/" in one["name"] or (namespaced_only and not one["namespaced"]):
+            if "/" in one["name"]:
                 continue
             below = tuple(
                 other["name"].partition("/")[2] for other in listed if other["name"].startswith(f"{one['name']}/")
@@ -531,12 +529,11 @@ def _schema_of(definitions: dict[str, Object], group_version: str, kind: str) ->
     )
 
 
-def seeds_of(recorded: Sequence[Object], *, namespaced_only: bool = False) -> list[Seed]:
+def seeds_of(recorded: Sequence[Object]) -> list[Seed]:
     """Seeds from recorded questions."""
     return [
         Seed(case["method"], case["path"], _read(case.get("body")), case.get("contentType", "application/json"))
         for case in recorded
-        if "/namespaces/default/" in case["path"] or not namespaced_only
     ]
 
 

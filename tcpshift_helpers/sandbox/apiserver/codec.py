@@ -20,7 +20,7 @@ from tcpshift_helpers.sandbox.apiserver.decoding import (
 )
 from tcpshift_helpers.sandbox.apiserver.go_values import compact_json, quoted
 from tcpshift_helpers.sandbox.apiserver.shapes import check_shape
-from tcpshift_helpers.sandbox.apiserver.status import StatusError, bad_request
+from tcpshift_helpers.sandbox.apiserver.status import StatusError, bad_request, internal_error
 from tcpshift_helpers.sandbox.apiserver.strategy import is_custom
 from tcpshift_helpers.sandbox.apiserver.validation import unknown_fields
 
@@ -105,15 +105,21 @@ class Codec:
         obj["apiVersion"], obj["kind"] = resource.api_version(), resource.kind
         return obj, told if field_validation == "Warn" else []
 
-    def applied(self, obj: Object, resource: ResourceType, version: str) -> Object:
-        """What a server-side apply has made, in the storage version.
+    def applied(self, obj: Object, config: Object, resource: ResourceType, version: str) -> Object:
+        """What a server-side apply of `config` has made, in the storage version.
 
         Nulls stay in a custom resource, even those that stand for what was taken out of it; most are refused by its schema.
+
+        Raises:
+            StatusError: 400, or 500 for a text that says no time and no bytes, as the real server answers it.
 
         Source: measured.
         """
         if resource.definition is None:
-            return self.judge(obj, resource, version, "Ignore")[0]
+            try:
+                return self.judge(obj, resource, version, "Ignore")[0]
+            except StatusError as error:
+                raise _unconvertible(error, config, resource, version) from None
         return {**obj, "apiVersion": resource.api_version(), "kind": resource.kind}
 
     def _check_kind(self, obj: Object, body: bytes, resource: ResourceType, version: str) -> None:
@@ -136,6 +142,23 @@ class Codec:
 
 def _cannot_be_handled(kind: str, version: str, resource: ResourceType, why: str) -> StatusError:
     return bad_request(f'{kind} in version "{version}" cannot be handled as a {resource.kind}: {why}')
+
+
+def _unconvertible(error: StatusError, config: Object, resource: ResourceType, version: str) -> StatusError:
+    why = _reason_of(error)
+    if why.startswith("illegal base64"):
+        why = f"error decoding from json: {why}"
+    elif not why.startswith("parsing time"):
+        return error
+    metadata, kind = config.get("metadata") or {}, f"{resource.group}/{version}, Kind={resource.kind}"
+    what = f"({metadata.get('namespace', '')}/{metadata.get('name', '')}; {kind})"
+    head = f"failed to convert new object {what} to proper version: unable to convert unstructured object to {kind}"
+    return internal_error(f"{head}: {why}")
+
+
+def _reason_of(error: StatusError) -> str:
+    """Why an object cannot be decoded, without what it was to be."""
+    return error.message.partition(" cannot be handled as a ")[2].partition(": ")[2] or error.message
 
 
 def _is_protobuf(content_type: str) -> bool:
@@ -184,7 +207,7 @@ def patched_is_invalid(patched: Object, resource: ResourceType, error: StatusErr
 
     Source: measured; the message quotes the whole object, keys in order, and names neither kind nor name.
     """
-    reason = error.message.partition(" cannot be handled as a ")[2].partition(": ")[2] or error.message
+    reason = _reason_of(error)
     in_order = {key: patched[key] for key in sorted(patched)}
     return invalid_patch(compact_json(in_order, sort_keys=is_custom(resource)), reason)
 

@@ -298,7 +298,7 @@ class ResourceHandler:
             return json_response(applied, 200, options.warnings)
 
         def decoded(obj: Object) -> Object:
-            return self._codec.applied(obj, target.resource, target.version)
+            return self._codec.applied(obj, config, target.resource, target.version)
 
         with _told_even_if_refused(options.warnings):
             stored, created = self._registry.apply(target, config, decoded, options)
