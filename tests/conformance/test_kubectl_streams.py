@@ -5,6 +5,7 @@ An API server alone has no node: what such a server says without one is in `test
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import re
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import termios
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -21,7 +23,6 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tcpshift_helpers.sandbox.home import Home
 
@@ -364,3 +365,25 @@ def test_cp(kubectl: Kubectl, tmp_path: Path) -> None:
     assert kubectl("exec", "client", "-c", "curl", "--", "wc", "-c", "copied").stdout.split()[0] == "1000000"
     kubectl("cp", "client:copied", str(back), "-c", "curl")
     assert back.read_bytes() == there.read_bytes()
+
+
+@pytest.mark.parity("kubectl cp, cut off in the middle", "works")
+def test_cp_that_is_killed(kubectl: Kubectl, words: list[str], tmp_path: Path) -> None:
+    """What unpacks at the other end goes, too."""
+    there, size = tmp_path / "there", 2**32
+    with there.open("wb") as file:
+        file.truncate(size)
+    directory = Path(kubectl("exec", "client", "-c", "curl", "--", "pwd").stdout.strip())
+    copied = directory / "cut"
+    process = subprocess.Popen([*words, "cp", str(there), "client:cut", "-c", "curl"])
+    while not copied.exists():
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            pytest.fail(f"kubectl ended: {process.wait(0.02)}")
+    unpacking = [each for each in psutil.process_iter(["name", "cwd"]) if each.info["cwd"] == str(directory)]
+    assert "tar" in {each.info["name"] for each in unpacking}
+    process.kill()
+    process.wait(30)
+    _, left = psutil.wait_procs([each for each in unpacking if each.info["name"] == "tar"], 30)
+    assert left == []
+    assert copied.stat().st_size < size
+    copied.unlink()
