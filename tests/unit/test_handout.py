@@ -23,7 +23,7 @@ from tcpshift_helpers.errors import HandoutError, UsageError
 from tcpshift_helpers.handout import Format, Reader, browser, document
 from tcpshift_helpers.handout.answers import Answer, parted
 
-from .handout_lessons import SECRETS, make, save
+from .handout_lessons import SECRETS, make, save, stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -460,6 +460,30 @@ def test_a_pdf_has_the_words_page_numbers_and_no_answers(notebooks: Path, tmp_pa
     if tag == "zh-CN":
         for words in ("流量转移", "把权重设为20。", "你的答案：", "一次运行的结果，你的会不同", "01流量转移"):
             assert words in learner
+
+
+@makes_pdf
+def test_what_is_wider_than_a_page_is_broken_and_shrinks_nothing(notebooks: Path, tmp_path: Path) -> None:
+    table = f"<table><tr><td style='white-space:pre;padding:0 1em'>{'wide' * 60}</td><td>other</td></tr></table>"
+    outputs = [nbformat.v4.new_output("display_data", {"text/html": table}), stream("long" * 60)]
+    cells = [nbformat.v4.new_markdown_cell("# Wide"), nbformat.v4.new_code_cell("show()", outputs=outputs)]
+    save(notebooks / "en" / "03-wide.ipynb", cells)
+    words = {number: words_of(notebooks, tmp_path, number) for number in ("02", "03")}
+    right_margin = 18 / 25.4 * 72
+    assert max(right for _, right, _ in words["03"]) <= 595.92 - right_margin + 1
+    # Headings are as large as where nothing is wide.
+    assert len({max(height for *_, height in words[number]) for number in words}) == 1
+    assert "".join(word for word, *_ in words["03"]).count("wide") >= 55  # less those that a line's end divides
+
+
+def words_of(notebooks: Path, folder: Path, number: str) -> list[tuple[str, float, float]]:
+    """Each word of a lesson's PDF, where it ends on the right, and its height; in points."""
+    path = document.write(notebooks, "en", reader=LEARNER, form=Format.PDF, numbers=[number], folder=folder)
+    said = subprocess.run(["pdftotext", "-bbox", path, "-"], capture_output=True, check=True).stdout.decode()
+    found = re.findall(r'yMin="(\S+)" xMax="(\S+)" yMax="(\S+)">(.*?)</word>', said)
+    return [
+        (html.unescape(word), float(right), round(float(bottom) - float(top), 2)) for top, right, bottom, word in found
+    ]
 
 
 @makes_pdf
