@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         netcat,
         plots,
         scaling,
+        widgets,
     )
     from tcpshift_helpers.connection import Cluster, connect
     from tcpshift_helpers.open_connections import OpenConnections
@@ -44,6 +45,7 @@ __all__ = [
     "netcat",
     "plots",
     "scaling",
+    "widgets",
 ]
 
 # What is no module itself comes from one.

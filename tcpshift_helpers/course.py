@@ -95,6 +95,17 @@ def check(cluster: Cluster, name: str) -> steps.Outcome:
     Raises:
         UsageError: no such check (the message lists them).
     """
+    outcome = outcome_of(cluster, name)
+    print(outcome)
+    return outcome
+
+
+def outcome_of(cluster: Cluster, name: str) -> steps.Outcome:
+    """`check` without a word.
+
+    Raises:
+        UsageError: no such check (the message lists them).
+    """
     if name not in steps.CHECKS:
         raise UsageError(
             _("There is no check {name!r}. Checks: {checks}.").format(name=name, checks=listed(steps.CHECKS))
@@ -104,9 +115,7 @@ def check(cluster: Cluster, name: str) -> steps.Outcome:
         problem = test(cluster)
     except TcpShiftError as error:
         problem = steps.Problem(str(error), "course.preflight(cluster)")
-    outcome = steps.Outcome(name, title, problem)
-    print(outcome)
-    return outcome
+    return steps.Outcome(name, title, problem)
 
 
 def reset(cluster: Cluster) -> None:

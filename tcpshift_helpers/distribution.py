@@ -55,6 +55,10 @@ class Counts:
         """Probes without one."""
         return sum(self.failures.values())
 
+    def __add__(self, other: Counts) -> Counts:
+        """Both together."""
+        return Counts(_together(self.answers, other.answers), _together(self.failures, other.failures))
+
     def __str__(self) -> str:
         parts = [_("{count} {answer}").format(count=count, answer=answer) for answer, count in self.answers.items()]
         parts += [
@@ -336,6 +340,10 @@ def probes_needed(weight: float, total_weight: float = 1.0) -> int:
 def _passes(true_share: float, judged_as: float, total: int) -> float:
     low, high = accepted(judged_as, total)
     return float(stats.binom.cdf(high, total, true_share) - stats.binom.cdf(low - 1, total, true_share))
+
+
+def _together(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    return {word: one.get(word, 0) + other.get(word, 0) for word in sorted({*one, *other})}
 
 
 def _of(counted: Counts, word: str) -> str:

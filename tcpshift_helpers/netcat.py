@@ -35,7 +35,9 @@ _NAMES_OF_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _NAMES_OF_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-class _Row(NamedTuple):
+class Row(NamedTuple):
+    """What came of one probe; a column of the frame each."""
+
     started_at: float
     answer: str | None
     line: str | None
@@ -53,7 +55,7 @@ class _Run:
     at_once: int
     timeout_seconds: float
     pause_seconds: float
-    rows: dict[int, _Row] = field(default_factory=dict)
+    rows: dict[int, Row] = field(default_factory=dict)
     next_number: int = 0
 
 
@@ -93,7 +95,7 @@ def probe(
     run = _Run((host, port), count, at_once, timeout_seconds, pause_seconds)
     _check(run)
     interrupted = _run_in_thread(run, progress=progress)
-    frame = _frame([run.rows[number] for number in sorted(run.rows)])
+    frame = frame_of([run.rows[number] for number in sorted(run.rows)])
     frame.attrs["interrupted"] = interrupted
     if interrupted:
         print(_("Interrupted after {done} of {count} probes; those are kept.").format(done=len(frame), count=count))
@@ -118,8 +120,8 @@ def frame_of_lines(answers: Sequence[str], count: int, error: str) -> pd.DataFra
         As `probe`; nobody measured `started_at` (NaT) and `latency_ms` (NaN).
     """
     unknown = float("nan")
-    rows = [_Row(unknown, line.split()[0], line, unknown, None, None) for line in answers if line.split()]
-    return _frame([*rows, *(_failed(unknown, "closed", error) for _missing in range(count - len(rows)))])
+    rows = [Row(unknown, line.split()[0], line, unknown, None, None) for line in answers if line.split()]
+    return frame_of([*rows, *(_failed(unknown, "closed", error) for _missing in range(count - len(rows)))])
 
 
 def date_line(moment: datetime) -> str:
@@ -194,18 +196,19 @@ async def _lane(run: _Run) -> None:
     while run.next_number < run.count:
         number = run.next_number
         run.next_number += 1
-        run.rows[number] = await _once(run)
+        run.rows[number] = await once(run.address, run.timeout_seconds)
         if run.pause_seconds and run.next_number < run.count:
             await asyncio.sleep(run.pause_seconds)
 
 
-async def _once(run: _Run) -> _Row:
+async def once(address: tuple[str, int], timeout_seconds: float) -> Row:
+    """One probe; what goes wrong is in the row."""
     started_at, started = time.time(), time.perf_counter()
     try:
-        async with asyncio.timeout(run.timeout_seconds):
-            answer = await _exchange(run.address, started_at)
+        async with asyncio.timeout(timeout_seconds):
+            answer = await _exchange(address, started_at)
     except TimeoutError:
-        return _failed(started_at, "timeout", no_answer_within(run.timeout_seconds))
+        return _failed(started_at, "timeout", no_answer_within(timeout_seconds))
     except (OSError, ValueError) as error:
         return _failed(started_at, *reason_of(error))
     latency_ms = (time.perf_counter() - started) * 1000
@@ -214,7 +217,7 @@ async def _once(run: _Run) -> _Row:
         return _failed(started_at, "closed", _("closed without answer"))
     if not text.split():
         return _failed(started_at, "empty", _("empty answer"))
-    return _Row(started_at, text.split()[0], text, latency_ms, None, None)
+    return Row(started_at, text.split()[0], text, latency_ms, None, None)
 
 
 async def _exchange(address: tuple[str, int], started_at: float) -> bytes:
@@ -229,8 +232,8 @@ async def _exchange(address: tuple[str, int], started_at: float) -> bytes:
             await writer.wait_closed()
 
 
-def _failed(started_at: float, failure: Failure, error: str) -> _Row:
-    return _Row(started_at, None, None, float("nan"), error, failure)
+def _failed(started_at: float, failure: Failure, error: str) -> Row:
+    return Row(started_at, None, None, float("nan"), error, failure)
 
 
 def no_answer_within(seconds: float) -> str:
@@ -252,8 +255,9 @@ def reason_of(error: OSError | ValueError) -> tuple[Failure, str]:
     return "unreachable", _("unreachable: {reason}").format(reason=str(error.strerror or error).lower())
 
 
-def _frame(rows: list[_Row]) -> pd.DataFrame:
-    columns: dict[str, Any] = {name: [getattr(row, name) for row in rows] for name in _Row._fields}
+def frame_of(rows: list[Row]) -> pd.DataFrame:
+    """Probes as `probe` returns them."""
+    columns: dict[str, Any] = {name: [getattr(row, name) for row in rows] for name in Row._fields}
     return pd.DataFrame(
         {
             "started_at": pd.to_datetime(pd.Series(columns["started_at"], dtype="float64"), unit="s", utc=True).astype(

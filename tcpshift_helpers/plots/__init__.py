@@ -9,6 +9,7 @@ from tcpshift_helpers.plots.probes import alt_text, bars, distribution, strip
 from tcpshift_helpers.plots.replicas import replicas_and_weights
 from tcpshift_helpers.plots.running import running_share
 from tcpshift_helpers.plots.stages import rollout
+from tcpshift_helpers.plots.traffic import traffic, traffic_alt_text
 
 __all__ = [
     "Picture",
@@ -21,4 +22,6 @@ __all__ = [
     "running_share",
     "show",
     "strip",
+    "traffic",
+    "traffic_alt_text",
 ]

@@ -96,6 +96,11 @@ class Picture(Figure):
         few.save(packed, format="PNG", optimize=True)
         return packed.getvalue()
 
+    def as_output(self, alt: str = "") -> tuple[str, dict[str, object]]:
+        """The figure as `image/png` of a notebook's output, and what goes with it: alt text and the size to show it at."""
+        width, height = (round(inches * self.dpi) for inches in self.get_size_inches())
+        return base64.b64encode(self.png()).decode(), {"alt": alt or self.alt, "width": width, "height": height}
+
     def _ipython_display_(self) -> None:
         """What IPython calls for the last line of a cell."""
         show(self)
@@ -110,10 +115,9 @@ def show(figure: Picture, alt: str = "") -> None:
     from IPython.display import display  # noqa: PLC0415 - only notebooks have it loaded
 
     alt = alt or figure.alt
-    width, height = (round(inches * figure.dpi) for inches in figure.get_size_inches())
-    data = {"image/png": base64.b64encode(figure.png()).decode(), "text/plain": "<Figure>"}
-    size_and_words = {"image/png": {"alt": alt, "width": width, "height": height}}
-    display(data, metadata=size_and_words, raw=True)  # type: ignore[no-untyped-call]
+    png, size_and_words = figure.as_output(alt)
+    data = {"image/png": png, "text/plain": "<Figure>"}
+    display(data, metadata={"image/png": size_and_words}, raw=True)  # type: ignore[no-untyped-call]
     folded = _("In words")
     words = f"<details><summary>{folded}</summary>{html.escape(alt)}</details>"
     display({"text/html": words}, raw=True)  # type: ignore[no-untyped-call]

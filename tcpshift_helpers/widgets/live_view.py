@@ -1,0 +1,137 @@
+"""Live traffic: a dot for each connection, from the client through the gateway to the version that answered.
+
+Probes run from Start to Pause, at ten a second at most, and are told to the page four times a second.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tcpshift_helpers import distribution, ingress, plots
+from tcpshift_helpers.errors import TcpShiftError, UsageError
+from tcpshift_helpers.language import gettext as _
+from tcpshift_helpers.probe_stream import PER_SECOND, ProbeStream
+from tcpshift_helpers.widgets.base import CourseWidget, module_of
+from tcpshift_helpers.widgets.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tcpshift_helpers.connection import Cluster
+
+_STEP_SECONDS = 0.25
+_RETRY_SECONDS = 2.0
+_MOST_PER_SECOND = 50.0
+
+
+def live(cluster: Cluster, route: str = "tcp-echo", *, per_second: float = PER_SECOND) -> LiveView:
+    """A live view of a route's traffic, with Start and Pause.
+
+    Args:
+        cluster: where.
+        route: a VirtualService's name, or `tcproute/NAME`.
+        per_second: how many connections, 50 at most.
+
+    Raises:
+        UsageError: a rate that is none, or too high.
+    """
+    if not 0 < per_second <= _MOST_PER_SECOND:
+        raise UsageError(
+            _("per_second={value!r}: more than 0 and at most {most:g} is needed.").format(
+                value=per_second, most=_MOST_PER_SECOND
+            )
+        )
+    return LiveView(cluster, route, per_second)
+
+
+class LiveView(CourseWidget):
+    """The view. See `live`."""
+
+    _esm = module_of("live_view.js")
+
+    def __init__(self, cluster: Cluster, route: str, per_second: float) -> None:
+        self._cluster, self._route, self._per_second = cluster, route, per_second
+        self._counts = distribution.Counts({})
+        self._stream: ProbeStream | None = None
+        self._worker: Worker | None = None
+        super().__init__(_labels(route))
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it probes."""
+        return self._worker is not None
+
+    def in_words(self) -> str:
+        """Where connections went."""
+        return plots.traffic_alt_text(self._counts)
+
+    def still(self) -> plots.Picture:
+        """The view as a picture, with the counts of now."""
+        return plots.traffic(self._counts)
+
+    def receive(self, content: Mapping[str, Any]) -> None:
+        """`hello` asks how things stand, `start` and `pause` are the button."""
+        if content.get("kind") == "start" and self._worker is None:
+            self._worker = Worker("tcpshift-live", self._step)
+        elif content.get("kind") == "pause":
+            self._stop()
+        if self._worker is None:
+            self._tell([])
+
+    def end(self) -> None:
+        """End the probes and the thread."""
+        self._stop()
+        super().end()
+
+    def _stop(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.stop()
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    def _step(self) -> float:
+        try:
+            if self._stream is None:
+                host, port = ingress.find(self._cluster, self._route)[0]
+                self._stream = ProbeStream(host, port, per_second=self._per_second)
+        except TcpShiftError as error:
+            self._tell([], _("{reason}\nTrying again …").format(reason=error))
+            return _RETRY_SECONDS
+        frame = self._stream.take()
+        now = distribution.counts(frame)
+        self._counts += now
+        # A probe that waits for its answer says nothing, and nothing has changed then.
+        trouble = None if frame.empty else ""
+        if now.failed and not now.answered:
+            trouble = _("The gateway gives no answer ({reason}). Trying again …").format(reason=frame["error"].iloc[-1])
+        self._tell([word if isinstance(word, str) else None for word in frame["answer"]], trouble)
+        return _STEP_SECONDS
+
+    def _tell(self, answers: list[str | None], trouble: str | None = "") -> None:
+        self.send(
+            {
+                "kind": "batch",
+                "running": self.is_running,
+                "answers": answers,  # None for a probe that failed
+                "counts": {word: self._counts.answers.get(word, 0) for word in distribution.ANSWERS.values()},
+                "failed": self._counts.failed,
+                "said": self.in_words(),
+                "trouble": trouble,  # None for as before
+                "milliseconds": 1000 * _STEP_SECONDS,
+            }
+        )
+
+
+def _labels(route: str) -> dict[str, str]:
+    return {
+        "title": _("Live traffic of {route}").format(route=route),
+        "start": _("Start"),
+        "pause": _("Pause"),
+        "client": _("client"),
+        "gateway": _("gateway"),
+        "failed": _("failed"),
+        "running": _("Running."),
+        "paused": _("Paused."),
+    }

@@ -1,0 +1,113 @@
+// What all widgets of the course share. Python joins this file and a widget's own into one module.
+
+/** An element with attributes (those that are functions are listeners) and children. */
+function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") made.addEventListener(name, value);
+    else if (value === true) made.setAttribute(name, "");
+    else if (value !== false && value != null) made.setAttribute(name, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+/** An element of SVG. */
+function drawn(tag, attributes = {}, ...children) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
+/** A message with its fields filled in. */
+function fill(message, fields) {
+  return message.replace(/\{(\w+)\}/g, (_all, name) => fields[name]);
+}
+
+/** Sets a text, and leaves the page alone where it is there already. */
+function say(where, text) {
+  if (where.textContent !== text) where.textContent = text;
+}
+
+/** The sheet that a widget is drawn on: the palette, the language, a heading, and no shortcuts of JupyterLab inside. */
+function sheet(model, el) {
+  const labels = model.get("labels");
+  const root = element("section", {
+    class: "tcpshift",
+    lang: model.get("lang"),
+    "aria-label": labels.title,
+    "data-lm-suppress-shortcuts": "true",
+    // Or JupyterLab takes the arrows that are meant for a slider.
+    keydown: (event) => event.stopPropagation(),
+  });
+  for (const [name, value] of Object.entries(model.get("looks"))) root.style.setProperty(name, value);
+  root.append(element("h4", {}, labels.title));
+  el.replaceChildren(root);
+  return root;
+}
+
+/** A line that is shown at once, and read out (or another text in its place) no oftener than every `milliseconds`. */
+function spokenLine(milliseconds = 0) {
+  const shown = element("p", { class: "said", "aria-hidden": "true" });
+  const spoken = element("p", { class: "only-spoken", role: "status", "aria-live": "polite" });
+  let timer = null;
+  let spokenAt = -Infinity;
+  let words = "";
+  const speak = () => {
+    timer = null;
+    spokenAt = performance.now();
+    say(spoken, words);
+  };
+  return {
+    parts: [shown, spoken],
+    say(text, aloud = text) {
+      say(shown, text);
+      words = aloud;
+      timer ??= setTimeout(speak, Math.max(0, spokenAt + milliseconds - performance.now()));
+    },
+    end: () => clearTimeout(timer),
+  };
+}
+
+/**
+ * The line to the kernel: `hear` gets each message. Where a word was sent, or `awaited()` says that more has to come, and
+ * nothing arrives for three seconds, or the kernel lets go, `silent` is called with what to say.
+ */
+function line(model, { hear, silent, awaited = () => false }) {
+  const labels = model.get("labels");
+  let heardAt = performance.now();
+  let waits = false;
+  let hasEnded = false;
+  const onMessage = (message) => {
+    heardAt = performance.now();
+    waits = false;
+    if (message.kind === "closed") {
+      hasEnded = true;
+      silent(labels.closed, true);
+    } else hear(message);
+  };
+  const onLive = () => {
+    if (!hasEnded) silent(labels.silent, false);
+  };
+  const watch = setInterval(() => {
+    if (!hasEnded && (waits || awaited()) && performance.now() - heardAt > 3000) silent(labels.silent, false);
+  }, 500);
+  model.on("msg:custom", onMessage);
+  model.on("comm_live_update", onLive);
+  const tell = (kind, fields = {}) => {
+    if (!waits) heardAt = performance.now();
+    waits = true;
+    model.send({ kind, ...fields });
+  };
+  tell("hello");
+  return {
+    tell,
+    end() {
+      clearInterval(watch);
+      model.off("msg:custom", onMessage);
+      model.off("comm_live_update", onLive);
+      if (hasEnded) model.send({ kind: "gone" });
+    },
+  };
+}

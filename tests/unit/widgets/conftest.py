@@ -1,0 +1,64 @@
+"""A page that shows a widget: what it is told, and what it says."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tcpshift_helpers.widgets.base import CourseWidget
+
+WAIT_SECONDS = 30
+
+
+class Page:
+    """Stands for the browser: keeps each message of a widget, and waits for the one it needs."""
+
+    def __init__(self, widget: CourseWidget) -> None:
+        self.widget = widget
+        self.told: list[dict[str, Any]] = []
+        self._changed = threading.Condition()
+        widget.send = self._hear  # type: ignore[method-assign]
+
+    def _hear(self, message: dict[str, Any], buffers: Any = None) -> None:
+        with self._changed:
+            self.told.append(message)
+            self._changed.notify_all()
+
+    def say(self, kind: str, **fields: Any) -> None:
+        self.widget._hear({"kind": kind, **fields})
+
+    def wait_for(self, is_it: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+        """The first message from now on, the last one included, that is it."""
+        start = max(0, len(self.told) - 1)
+        with self._changed:
+            found = self._changed.wait_for(
+                lambda: next((message for message in self.told[start:] if is_it(message)), None), WAIT_SECONDS
+            )
+        assert found is not None, self.told[-1:]
+        return found
+
+
+@pytest.fixture
+def page() -> Iterator[Callable[[CourseWidget], Page]]:
+    """Puts a widget on a page; when the test is over it is closed, and none of its threads lives on."""
+    pages: list[Page] = []
+
+    def put(widget: CourseWidget) -> Page:
+        pages.append(Page(widget))
+        return pages[-1]
+
+    yield put
+    for each in pages:
+        each.widget.close()
+    assert threads() == []
+
+
+def threads() -> list[str]:
+    """Threads that belong to widgets."""
+    ours = ("tcpshift-weights", "tcpshift-live", "tcpshift-progress", "tcpshift-probe-stream")
+    return [thread.name for thread in threading.enumerate() if thread.name in ours]
