@@ -281,6 +281,37 @@ def test_applied_texts_that_are_no_time_and_no_bytes(api, core, is_there, part, 
     assert (answer.code, answer.body["message"]) == (500, f"{head}: {why}")
 
 
+@pytest.mark.parametrize(
+    ("time", "why"),
+    [
+        ("2026-01-01T00:00:00.123456+01:00", None),
+        ("2026-01-01T00:00:00Z", ' as "2006-01-02T15:04:05.000000Z07:00": cannot parse "Z" as ".000000"'),
+        ("2026-01-01T00:00:00.1Z", ' as "2006-01-02T15:04:05.000000Z07:00": cannot parse ".1Z" as ".000000"'),
+        ("2026-01-01T00:00:00.1234567Z", ' as "2006-01-02T15:04:05.000000Z07:00": cannot parse "7Z" as "Z07:00"'),
+        ("2026-13-01T00:00:00.000000Z", ": month out of range"),
+        ("2026-02-29T00:00:00.000000Z", ": day out of range"),
+        ("2024-02-29T00:00:00.000000Z", None),
+        ("2026-01-00T00:00:00.000000Z", ": day out of range"),
+        ("2026-01-01T24:00:00.000000Z", ": hour out of range"),
+        ("2026-01-01T00:60:00.000000Z", ": minute out of range"),
+        ("2026-01-01T00:00:60.000000Z", ": second out of range"),
+    ],
+)
+def test_times(api, core, time, why):
+    path = core.replace("/api/v1/", "/apis/coordination.k8s.io/v1/") + "/leases"
+    answer = api.post(f"{path}?dryRun=All", {"metadata": {"name": "b"}, "spec": {"renewTime": time}})
+    if why is None:
+        assert answer.code == 201, answer.text
+        return
+    head = f'Lease in version "v1" cannot be handled as a Lease: parsing time "{time}"'
+    assert answer.error == (400, "BadRequest", head + why)
+
+
+def test_reviews_cannot_be_watched(api):
+    answer = api.get("/apis/authentication.k8s.io/v1/watch/selfsubjectreviews")
+    assert answer.error == (404, "NotFound", "the server could not find the requested resource")
+
+
 def test_a_null_in_a_list_of_names(api):
     body = {"metadata": {"name": "b"}, "spec": {"names": {"categories": [None]}}}
     answer = api.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions?dryRun=All", body)

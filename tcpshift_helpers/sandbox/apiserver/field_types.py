@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import calendar
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,18 +22,16 @@ from tcpshift_helpers.sandbox.apiserver.go_values import compact_json, json_type
 from tcpshift_helpers.sandbox.apiserver.schemas import REFERENCE_PREFIX, Schema, Schemas
 
 RFC3339 = "2006-01-02T15:04:05Z07:00"
-_LAYOUTS = {extensions.TIME: RFC3339, extensions.MICRO_TIME: "2006-01-02T15:04:05.000000Z07:00"}
+_RFC3339_MICRO = "2006-01-02T15:04:05.000000Z07:00"
+_LAYOUTS = {extensions.TIME: RFC3339, extensions.MICRO_TIME: _RFC3339_MICRO}
+# What each part of a time looks like, how the layout names it, and the numbers it may be.
 _TIME_PARTS = (
-    *((r"\d{4}", "2006"), ("-", "-"), (r"\d{2}", "01"), ("-", "-"), (r"\d{2}", "02"), ("T", "T"), (r"\d{2}", "15")),
-    *(
-        (":", ":"),
-        (r"\d{2}", "04"),
-        (":", ":"),
-        (r"\d{2}", "05"),
-        (r"(?:\.\d+)?", ""),
-        (r"Z|[-+]\d{2}:\d{2}", "Z07:00"),
-    ),
+    *((r"\d{4}", "2006", None), ("-", "-", None), (r"\d{2}", "01", ("month", 1, 12)), ("-", "-", None)),
+    *((r"\d{2}", "02", None), ("T", "T", None), (r"\d{2}", "15", ("hour", 0, 23)), (":", ":", None)),
+    *((r"\d{2}", "04", ("minute", 0, 59)), (":", ":", None), (r"\d{2}", "05", ("second", 0, 59))),
 )
+_FRACTION = {RFC3339: (r"(?:\.\d+)?", "", None), _RFC3339_MICRO: (r"\.\d{6}", ".000000", None)}
+_ZONE = (r"Z|[-+]\d{2}:\d{2}", "Z07:00", None)
 _NAMED_STRINGS = {
     "ServiceSpec.type": "v1.ServiceType",
     "ServiceSpec.sessionAffinity": "v1.ServiceAffinity",
@@ -265,12 +264,18 @@ def check_time(text: str, layout: str) -> None:
         WrongTypeError: in the words of Go's time.Parse.
     """
     rest = text
-    for pattern, name in _TIME_PARTS:
-        match = re.match(pattern, rest)
+    for pattern, name, bounds in (*_TIME_PARTS, _FRACTION[layout], _ZONE):
+        match = re.match(pattern, rest, re.ASCII)
         if match is None:
             raise WrongTypeError(
                 f"parsing time {quoted(text)} as {quoted(layout)}: cannot parse {quoted(rest)} as {quoted(name)}"
             )
+        if bounds and not bounds[1] <= int(match[0]) <= bounds[2]:
+            raise WrongTypeError(f"parsing time {quoted(text)}: {bounds[0]} out of range")
         rest = rest[match.end() :]
     if rest:
         raise WrongTypeError(f"parsing time {quoted(text)}: extra text: {quoted(rest)}")
+    year, month, day = int(text[:4]), int(text[5:7]), int(text[8:10])
+    # Go knows a year 0, a leap year as 2000 is; Python does not.
+    if not 1 <= day <= calendar.monthrange(year or 2000, month)[1]:
+        raise WrongTypeError(f"parsing time {quoted(text)}: day out of range")

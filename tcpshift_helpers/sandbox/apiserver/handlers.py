@@ -153,6 +153,8 @@ class ResourceHandler:
         representation = Representation(resource, path.version, form, request.query.get("includeObject", "Metadata"))
         target = Target(resource, path.version, path.namespace, path.name, path.subresource)
         call = Call(request, target, representation)
+        if path.watch and not resource.is_kept:
+            raise unknown_resource()
         if path.watch or (request.method == "GET" and truthy(request.query.get("watch")) and not path.name):
             return await self._streams.watch(request, target, representation)
         answer = await self._verb(call)(call)
