@@ -12,14 +12,14 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from tcpshift_helpers import conditions, execution, manifests, outputs, tables
+from tcpshift_helpers import conditions, containers, execution, manifests, outputs, tables
 from tcpshift_helpers.api import AS_TABLE, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, Object
 from tcpshift_helpers.changes import apply_one, delete_one, namespace_of, post
 from tcpshift_helpers.errors import AlreadyExistsError, ExecError, NotFoundError, UsageError
 from tcpshift_helpers.language import gettext as _
 from tcpshift_helpers.language import listed
 from tcpshift_helpers.shown import Objects, Output, say
-from tcpshift_helpers.waiting import default_container, pod_name, wait_until
+from tcpshift_helpers.waiting import pod_name, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -305,7 +305,7 @@ def logs(
     ]
     say(["logs", pod, *flags], where)
     name = pod_name(cluster, pod, where)
-    query: dict[str, str | int | bool] = {"container": container or _default_container(cluster, name, where)}
+    query: dict[str, str | int | bool] = {"container": container or containers.chosen(cluster, name, where)}
     if tail is not None:
         query["tailLines"] = tail
     if previous:
@@ -437,17 +437,10 @@ def exec(  # noqa: A001 - kubectl's own verb
     where = namespace or cluster.namespace
     say(["exec", target, *(["-c", container] if container else []), "--", *command], where)
     pod = pod_name(cluster, target, where)
-    container = container or _default_container(cluster, pod, where)
+    container = container or containers.chosen(cluster, pod, where)
     done = execution.run(cluster, pod, command, namespace=where, container=container, timeout_seconds=timeout_seconds)
     print(done.stdout, end="")
     if done.code:
         words = done.stderr.strip() or _("no words on stderr")
         raise ExecError(f"command terminated with exit code {done.code}: {words}")
     return Output(done.stdout)
-
-
-def _default_container(cluster: Cluster, pod: str, namespace: str) -> str:
-    name, said = default_container(cluster.read(cluster.api.resource_named("pods"), pod, namespace))
-    if said:
-        print(said)
-    return name

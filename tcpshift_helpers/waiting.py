@@ -1,6 +1,6 @@
 """Waiting for an object, and finding out why it is not there yet.
 
-The quiet part of `kubectl wait`, `delete`, `logs` and `exec`: nothing is printed here.
+The quiet part of `kubectl wait`, `delete` and `logs`: nothing is printed here.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from tcpshift_helpers.language import gettext as _
 if TYPE_CHECKING:
     from tcpshift_helpers.api import Object, Resource
     from tcpshift_helpers.connection import Cluster
-
-_DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 
 def wait_until(
@@ -66,24 +64,6 @@ def pod_name(cluster: Cluster, word: str, namespace: str) -> str:
         )
     pods.sort(key=lambda pod: (pod.get("status", {}).get("phase") != "Running", pod["metadata"]["name"]))
     return str(pods[0]["metadata"]["name"])
-
-
-def default_container(pod: Object) -> tuple[str, str]:
-    """The container that kubectl means where none is named.
-
-    Returns:
-        Its name, and what kubectl says about that; nothing where there is no choice, or the pod itself names one.
-
-    Source: kubectl 1.34 pkg/cmd/util/podcmd/podcmd.go (FindOrDefaultContainerByName, AllContainerNames).
-    """
-    names = [str(container["name"]) for container in pod["spec"]["containers"]]
-    before = [str(container["name"]) for container in pod["spec"].get("initContainers") or []]
-    named = (pod["metadata"].get("annotations") or {}).get(_DEFAULT_CONTAINER)
-    if named in (*names, *before):
-        return str(named), ""
-    every = [*names, *(f"{name} (init)" for name in before)]
-    said = f'Defaulted container "{names[0]}" out of: {", ".join(every)}' if len(every) > 1 else ""
-    return names[0], said
 
 
 def pods_of(cluster: Cluster, owner: Object, namespace: str) -> list[Object]:

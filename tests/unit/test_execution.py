@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from tcpshift_helpers import execution, kubectl, waiting
+from tcpshift_helpers import containers, execution, kubectl
 from tcpshift_helpers.errors import ExecError
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def test_which_container_is_meant(annotation: str | None, spec: dict[str, list[s
     metadata = {"annotations": {"kubectl.kubernetes.io/default-container": annotation}} if annotation else {}
     listed = {field: [{"name": each} for each in names] for field, names in spec.items()}
     words = f'Defaulted container "{name}" out of: {said}' if said else ""
-    assert waiting.default_container({"metadata": metadata, "spec": listed}) == (name, words)
+    assert containers.default_container({"metadata": metadata, "spec": listed}) == (name, words)
 
 
 def test_twenty_leave_no_socket_open(pod: Cluster) -> None:
