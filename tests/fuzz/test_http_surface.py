@@ -109,6 +109,9 @@ def _complaints(request: Request, response: Response) -> Iterator[str]:
         return
     if response.content_type.startswith("application/json"):
         yield from _json_complaints(response, text)
+    elif response.code == 406 and request.target.startswith("/openapi/"):
+        if response.body:
+            yield "more than the real server says"
     elif response.code >= 400 and not PLAIN_TEXT.fullmatch(response.body):
         yield "an error that is no Status"
 
