@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tcpshift_helpers import language
 from tcpshift_helpers.errors import TcpShiftError
 
 if TYPE_CHECKING:
@@ -66,7 +67,11 @@ def course_folder(current: Path) -> Path:
 
 
 def command(folder: Path, extra: Sequence[str]) -> list[str]:
-    """The command line of JupyterLab; `extra` comes last, so that it wins."""
+    """The command line of JupyterLab, which opens the first lesson in the user's language; `extra` comes last, so that it wins.
+
+    Raises:
+        UsageError: `TCPSHIFT_LANGUAGE` names a language that there is not.
+    """
     words = [
         sys.executable,
         "-m",
@@ -76,7 +81,7 @@ def command(folder: Path, extra: Sequence[str]) -> list[str]:
         # The address to open is printed all the same, and not lost among sixty lines.
         "--Application.log_level=WARN",
     ]
-    first = next(iter(sorted(folder.glob("en/*.ipynb"))), None)
+    first = next(iter(sorted(folder.glob(f"{language.preferred()}/*.ipynb"))), None)
     if first is not None:
         words.append(f"--LabApp.default_url=/lab/tree/{first.relative_to(folder).as_posix()}")
     if hasattr(os, "geteuid") and os.geteuid() == 0 and "--allow-root" not in extra:

@@ -2,7 +2,7 @@
 
 The language is the name of the notebook's folder (`notebooks/zh-CN/`), so no code cell has to know it;
 `TCPSHIFT_LANGUAGE` wins over the folder. Elsewhere, and for a message without a translation, it is English; the
-command line speaks English everywhere, as kubectl does.
+command line speaks English everywhere, as kubectl does. Which language's lessons it opens follows the locale, as `preferred`.
 Messages are written in English where they are said, marked with `gettext` (as `_`), `ngettext` or `mark`; their
 translations are `locale/<language>/LC_MESSAGES/tcpshift.po`, read as they are, so that no compiled copy can be stale.
 What Kubernetes, Istio and Envoy say is theirs and stays as it is.
@@ -15,6 +15,7 @@ import functools
 import gettext as standard_gettext
 import io
 import os
+import re
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ VARIABLE = "TCPSHIFT_LANGUAGE"
 LOCALE = Path(__file__).parent / "locale"
 # Where a Jupyter server tells a kernel which notebook it was started for.
 _NOTEBOOK = "JPY_SESSION_NAME"
+# POSIX: the first of these that is not empty is the locale of messages.
+_LOCALE_VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
 _only: str | None = None
 
 
@@ -46,6 +49,21 @@ def current() -> str:
     with contextlib.suppress(FileNotFoundError):  # the folder is gone under us
         folders.append(Path.cwd().name)
     return next((folder for folder in folders if folder in LANGUAGES), LANGUAGES[0])
+
+
+def preferred() -> str:
+    """The language to begin the course in, one of `LANGUAGES`: `TCPSHIFT_LANGUAGE`, or that of the user's locale.
+
+    Raises:
+        UsageError: `TCPSHIFT_LANGUAGE` names another one.
+    """
+    asked = os.environ.get(VARIABLE)
+    if asked:
+        return known(asked)
+    locale = next(filter(None, map(os.environ.get, _LOCALE_VARIABLES)), "")
+    # zh_CN.UTF-8, zh_SG or plain zh: whoever reads one of them reads zh-CN more easily than English.
+    tongue = re.split(r"[_.@-]", locale)[0].lower()
+    return next((language for language in LANGUAGES if language.split("-")[0] == tongue), LANGUAGES[0])
 
 
 def known(language: str) -> str:

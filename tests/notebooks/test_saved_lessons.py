@@ -7,14 +7,27 @@ import html
 import itertools
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 import pytest
 
-LESSONS = sorted((Path(__file__).parents[2] / "notebooks").glob("*/*.ipynb"))
+from tcpshift_helpers import language
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+COURSE = Path(__file__).parents[2] / "notebooks"
+LESSONS = sorted(COURSE.glob("*/*.ipynb"))
 each_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: f"{path.parent.name}-{path.stem[:2]}")
+TRANSLATED = [path for path in LESSONS if path.parent.name != "en"]
+each_translated = pytest.mark.parametrize("path", TRANSLATED, ids=lambda path: f"{path.parent.name}-{path.stem[:2]}")
+each_language = pytest.mark.parametrize("tag", language.LANGUAGES)
 MOST_UNCOMPARED = 0.15
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
+# A block to run is the same in every language; a drawing (```text) has words of its own.
+CODE = re.compile(r"^```(?:python|sh)\n.*?^```$", re.DOTALL | re.MULTILINE)
+NO_PROSE = re.compile(r"^```.*?^```$|`[^`]*`|\]\([^)]*\)|</?[a-z]+>", re.DOTALL | re.MULTILINE)
 
 
 def code_cells(path: Path) -> list[Any]:
@@ -31,8 +44,73 @@ def shown(cell: Any) -> str:
     return "".join(output.get("text", "") + str(output.get("metadata", "")) for output in cell.outputs)
 
 
-def test_the_course_has_its_lessons() -> None:
-    assert [path.stem[:2] for path in LESSONS if path.parent.name == "en"] == [f"{number:02d}" for number in range(12)]
+def said(path: Path, message: str) -> str:
+    """A helper's word in the language of a lesson."""
+    with language.only(path.parent.name):
+        return language.gettext(message)
+
+
+def times_told(path: Path, message: str) -> int:
+    """How many lines of a saved run begin with a helper's word, perhaps after a number."""
+    begins = re.compile(rf"^(?:\d+ )?{re.escape(said(path, message))}", re.MULTILINE)
+    return sum(len(begins.findall(shown(cell))) for cell in code_cells(path))
+
+
+def pictures(path: Path) -> Iterator[Any]:
+    return (output for cell in code_cells(path) for output in cell.outputs if "image/png" in output.get("data", {}))
+
+
+def in_english(path: Path) -> Path:
+    return COURSE / "en" / path.name
+
+
+def prose(path: Path) -> list[str]:
+    return [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"]
+
+
+def without_prose(path: Path) -> list[tuple[str, str, list[str], str]]:
+    """What no language changes in a lesson: its cells in order, their tags, and the code."""
+    return [
+        (cell.id, cell.cell_type, cell.metadata.get("tags", []), cell.source if cell.cell_type == "code" else "")
+        for cell in nbformat.read(path, as_version=4).cells
+    ]
+
+
+@each_language
+def test_the_course_has_its_lessons(tag: str) -> None:
+    names = [path.name for path in LESSONS if path.parent.name == tag]
+    assert [name[:2] for name in names] == [f"{number:02d}" for number in range(12)]
+    assert names == [path.name for path in LESSONS if path.parent.name == "en"]
+
+
+@each_translated
+def test_a_translation_has_the_cells_and_the_code_of_the_english_lesson(path: Path) -> None:
+    assert without_prose(path) == without_prose(in_english(path))
+
+
+@each_translated
+def test_a_translation_has_the_structure_of_the_english_prose(path: Path) -> None:
+    for ours, english in zip(prose(path), prose(in_english(path)), strict=True):
+        assert CODE.findall(ours) == CODE.findall(english)
+        for mark in (r"\]\([^)]*\)", r"^#+ (?:\d+\.)?", r"^\|", r"</?details>", r"</?summary>"):
+            assert re.findall(mark, ours, re.MULTILINE) == re.findall(mark, english, re.MULTILINE), ours
+
+
+@each_translated
+def test_no_paragraph_of_a_translation_was_left_in_english(path: Path) -> None:
+    lines = [line for cell in prose(path) for line in NO_PROSE.sub("", cell).splitlines()]
+    with_words = [line for line in lines if re.search(r"[a-z]{2}", line) and not line.startswith("|")]
+    assert [line for line in with_words if not CHINESE.search(line)] == []
+    assert [cell for cell in prose(path) if not CHINESE.search(cell)] == []
+
+
+@each_translated
+def test_the_helpers_speak_the_language_of_the_lesson(path: Path) -> None:
+    for message in ("PASS", "TOO FEW TO SAY"):
+        assert times_told(path, message) == times_told(in_english(path), message)
+    alts = [output.metadata["image/png"]["alt"] for output in pictures(path)]
+    assert len(alts) == len(list(pictures(in_english(path))))
+    assert [alt for alt in alts if not CHINESE.search(alt)] == []
 
 
 @each_lesson
@@ -52,7 +130,7 @@ def test_the_saved_run_went_well(path: Path) -> None:
     cells = code_cells(path)
     assert [output for cell in cells for output in cell.outputs if output.output_type == "error"] == []
     lines = [line for cell in cells for line in shown(cell).splitlines()]
-    assert [line for line in lines if line.startswith(("NOT YET", "FAIL"))] == []
+    assert [line for line in lines if line.startswith((said(path, "NOT YET"), said(path, "FAIL")))] == []
 
 
 @each_lesson
@@ -62,7 +140,7 @@ def test_figures_have_words_for_those_who_cannot_see_them(path: Path) -> None:
             if "image/png" in output.get("data", {}):
                 alt = output.metadata["image/png"]["alt"]
                 assert re.search(r"\d", alt)
-                assert f"</summary>{html.escape(alt)}</details>" in following["data"]["text/html"]
+                assert f"<summary>{said(path, 'In words')}</summary>{html.escape(alt)}</details>" in following["data"]["text/html"]
 
 
 @each_lesson

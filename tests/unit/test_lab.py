@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tcpshift_helpers import lab
-from tcpshift_helpers.errors import TcpShiftError
+from tcpshift_helpers import lab, language
+from tcpshift_helpers.errors import TcpShiftError, UsageError
 
 RUN = """
 import sys
@@ -28,12 +28,23 @@ sys.exit(lab.run(child, dict(__import__('os').environ)))
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A package directory as a wheel leaves it, with the course inside."""
     package = tmp_path / "site-packages" / "tcpshift_helpers"
-    for name in ("notebooks/en/00-start-here.ipynb", "manifests/tcp-echo-services.yaml"):
+    for name in (
+        "notebooks/en/00-start-here.ipynb",
+        "notebooks/zh-CN/00-start-here.ipynb",
+        "manifests/tcp-echo-services.yaml",
+    ):
         path = package / "_course" / name
         path.parent.mkdir(parents=True)
         path.write_text("original")
     monkeypatch.setattr(lab, "_PACKAGE", package)
     return package
+
+
+@pytest.fixture(autouse=True)
+def no_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that tells a language: neither the variable nor the tester's own locale."""
+    for name in (language.VARIABLE, "LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
 
 
 def test_in_a_checkout_the_course_is_the_repositorys_own(tmp_path: Path) -> None:
@@ -67,6 +78,37 @@ def test_the_first_lesson_opens_and_extra_arguments_come_last(installed: Path) -
     assert words[:3] == [sys.executable, "-m", "jupyterlab"]
     assert "--LabApp.default_url=/lab/tree/en/00-start-here.ipynb" in words
     assert words[-2:] == ["--port", "9999"]
+
+
+@pytest.mark.parametrize(
+    ("environ", "opened"),
+    [
+        ({"LANG": "C.UTF-8"}, "en"),
+        ({"LANG": "fr_FR.UTF-8"}, "en"),
+        ({"LANG": "zha_CN"}, "en"),
+        ({"LANG": "zh_CN.UTF-8"}, "zh-CN"),
+        ({"LANG": "zh"}, "zh-CN"),
+        ({"LANG": "en_GB.UTF-8", "LC_MESSAGES": "zh_SG.UTF-8"}, "zh-CN"),
+        ({"LANG": "zh_CN.UTF-8", "LC_MESSAGES": "zh_CN.UTF-8", "LC_ALL": "en_US.UTF-8"}, "en"),
+        ({"LANG": "zh_CN.UTF-8", "LC_ALL": ""}, "zh-CN"),
+        ({"LANG": "zh_CN.UTF-8", language.VARIABLE: "en"}, "en"),
+        ({"LC_ALL": "C", language.VARIABLE: "zh-CN"}, "zh-CN"),
+    ],
+    ids=str,
+)
+def test_the_first_lesson_is_in_the_users_language(
+    installed: Path, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], opened: str
+) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    words = lab.command(installed / "_course" / "notebooks", [])
+    assert f"--LabApp.default_url=/lab/tree/{opened}/00-start-here.ipynb" in words
+
+
+def test_a_language_without_lessons_is_refused(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(language.VARIABLE, "xx")
+    with pytest.raises(UsageError, match="There is no language 'xx'"):
+        lab.command(installed / "_course" / "notebooks", [])
 
 
 def test_the_lab_asks_nothing_of_the_internet(monkeypatch: pytest.MonkeyPatch) -> None:
