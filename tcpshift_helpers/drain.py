@@ -8,13 +8,14 @@ Source: istio.io, ProxyConfig.drainDuration, taken from the pod annotation `prox
 from __future__ import annotations
 
 import json
+import socket
 import time
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from tcpshift_helpers import conditions, kubectl
-from tcpshift_helpers.errors import NotFoundError, ProfileError, UsageError
+from tcpshift_helpers import conditions, ingress, kubectl
+from tcpshift_helpers.errors import NotFoundError, ProfileError, TcpShiftError, UsageError, WaitTimeoutError
 from tcpshift_helpers.language import gettext as _
 from tcpshift_helpers.waiting import wait_until
 
@@ -28,7 +29,10 @@ MARK = "tcpshift/drain-time"
 DEFAULT_SECONDS = 45
 GATEWAY = "istio-ingressgateway"
 SYSTEM_NAMESPACE = "istio-system"
+_PODS = "istio=ingressgateway"
 _ROLLOUT_TIMEOUT_SECONDS = 120.0
+_CONNECT_SECONDS = 1.0
+_POLL_SECONDS = 0.1
 
 
 def drain_time_seconds(cluster: Cluster) -> int:
@@ -65,9 +69,11 @@ def set_drain_time(cluster: Cluster, seconds: int | None) -> None:
     if _config(gateway).get(FIELD) == (f"{seconds}s" if seconds else None):
         print(_("The drain time is {seconds} s already.").format(seconds=seconds or DEFAULT_SECONDS))
         return
+    was_open = _is_open(cluster)
     patch = _patch(gateway, seconds)
     kubectl.patch(cluster, "deployment", GATEWAY, patch, namespace=SYSTEM_NAMESPACE)
     kubectl.rollout_status(cluster, GATEWAY, namespace=SYSTEM_NAMESPACE, timeout_seconds=_ROLLOUT_TIMEOUT_SECONDS)
+    _wait_for_the_change_of_pods(cluster, was_open, time.monotonic() + _ROLLOUT_TIMEOUT_SECONDS)
 
 
 def take_back(cluster: Cluster) -> None:
@@ -76,9 +82,40 @@ def take_back(cluster: Cluster) -> None:
     gateway = cluster.read_or_none(resource, GATEWAY, SYSTEM_NAMESPACE)
     if gateway is None or MARK not in (gateway["metadata"].get("annotations") or {}):
         return
+    was_open = _is_open(cluster)
     cluster.patch(resource, GATEWAY, _patch(gateway, None), namespace=SYSTEM_NAMESPACE)
     deadline = time.monotonic() + _ROLLOUT_TIMEOUT_SECONDS
     wait_until(cluster, resource, GATEWAY, conditions.RolledOut(), namespace=SYSTEM_NAMESPACE, deadline=deadline)
+    _wait_for_the_change_of_pods(cluster, was_open, deadline)
+
+
+def _is_open(cluster: Cluster) -> bool:
+    """Whether the gateway takes connections at its TCP port; it does not where no rule opens it."""
+    try:
+        address, _commands = ingress.find(cluster)
+        socket.create_connection(address, _CONNECT_SECONDS).close()
+    except (TcpShiftError, OSError):
+        return False
+    return True
+
+
+def _wait_for_the_change_of_pods(cluster: Cluster, was_open: bool, deadline: float) -> None:
+    """Wait until the old pods are gone and, if they took connections, the new ones do.
+
+    A rollout counts as done when the old pods are told to go; until they are gone, connections may still reach them.
+    """
+    pods = cluster.api.resource_named("pods")
+    while True:
+        alive = cluster.list(pods, SYSTEM_NAMESPACE, selector=_PODS)
+        if not any(pod["metadata"].get("deletionTimestamp") for pod in alive) and (not was_open or _is_open(cluster)):
+            return
+        if time.monotonic() > deadline:
+            raise WaitTimeoutError(
+                _("The ingress gateway's pods did not change places. Look at: {command}").format(
+                    command=f"kubectl -n {SYSTEM_NAMESPACE} get pods"
+                )
+            )
+        time.sleep(_POLL_SECONDS)
 
 
 def _patch(gateway: dict[str, Any], seconds: int | None) -> dict[str, Any]:

@@ -119,3 +119,20 @@ def test_what_the_course_set_is_taken_back_and_what_others_set_stays(
 
 def test_taking_back_where_there_is_no_gateway_is_no_matter(cluster: Cluster) -> None:
     drain.take_back(cluster)
+
+
+def test_it_waits_until_the_old_pods_are_gone_and_the_new_ones_take_connections(
+    system: Cluster, rolls_out: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments = iter([True, False, False, True])  # before, and then each time that the old pods are gone
+    listed = iter([[{"metadata": {"deletionTimestamp": "now"}}], *[[{"metadata": {}}]] * 3])
+    monkeypatch.setattr(drain, "_is_open", lambda _: next(moments))
+    monkeypatch.setattr(type(system), "list", lambda *_, **__: next(listed))
+    drain.set_drain_time(system, 5)
+    assert next(moments, None) is None
+    assert next(listed, None) is None
+
+
+def test_it_does_not_wait_for_connections_where_there_were_none(system: Cluster, rolls_out: list[str]) -> None:
+    drain.set_drain_time(system, 5)
+    assert rolls_out == ["istio-ingressgateway"]
