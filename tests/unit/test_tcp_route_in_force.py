@@ -254,7 +254,8 @@ def test_what_envoy_refuses_is_told_and_what_was_in_force_stays(sandbox: Cluster
     selector = "gateway.networking.k8s.io/gateway-name=tcp-echo-gateway"
     (pod,) = sandbox.list(sandbox.api.resource_named("pods"), selector=selector)
     listener = {"name": "taken", "protocol": "TCP", "port": 31409}
-    with socket.create_server((pod["status"]["podIP"], 31409)):
+    # Both addresses that the gateway's Envoy binds: with one of them left, the listener would be in force there.
+    with socket.create_server((pod["status"]["podIP"], 31409)), socket.create_server((host, 31409)):
         patch = [{"op": "add", "path": "/spec/listeners/-", "value": listener}]
         kubectl.patch(sandbox, "gtw", "tcp-echo-gateway", patch, patch_type="json")
         kubectl.patch(sandbox, "tcproute", "tcp-echo", {"spec": {"parentRefs": [{"name": "tcp-echo-gateway"}]}})

@@ -52,6 +52,7 @@ FIGURES: dict[str, Callable[[], Picture]] = {
         connections(), {"80 : 20": START + timedelta(seconds=1)}, drained_at=START + timedelta(seconds=2)
     ),
     "rollout": lambda: plots.rollout([(SPLIT, frame("one", None)), ({"v1": 100}, frame("one")), (SPLIT, frame())]),
+    "traffic": lambda: plots.traffic(distribution.counts(frame("one", "two", None))),
 }
 
 
@@ -60,7 +61,7 @@ def numbers(text: str) -> list[str]:
 
 
 def test_no_figure_is_left_out() -> None:
-    assert set(plots.__all__) - {"Picture", "alt_text", "show"} == FIGURES.keys()
+    assert set(plots.__all__) - {"Picture", "alt_text", "show", "traffic_alt_text"} == FIGURES.keys()
 
 
 @pytest.mark.parametrize("name", FIGURES)
