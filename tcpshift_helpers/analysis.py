@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tcpshift_helpers.errors import NotFoundError
+from tcpshift_helpers.ingress import SYSTEM_NAMESPACE
+from tcpshift_helpers.steps import has_sidecar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
 
 ERROR, WARNING, INFO = "Error", "Warning", "Info"
 _LEVELS = (ERROR, WARNING, INFO)
-_SIDECAR = "istio-proxy"
-_SYSTEM_NAMESPACE = "istio-system"
 _KINDS = {
     "Namespace": "namespaces",
     "Service": "services",
@@ -208,7 +208,7 @@ def _injection(mesh: Mesh) -> Iterator[_Message]:
     enabled = set()
     for obj in mesh.all("Namespace"):
         name, labels = obj["metadata"]["name"], obj["metadata"].get("labels") or {}
-        if name == _SYSTEM_NAMESPACE or labels.get("istio.io/dataplane-mode") == "ambient":
+        if name == SYSTEM_NAMESPACE or labels.get("istio.io/dataplane-mode") == "ambient":
             continue
         if labels.get("istio-injection") == "enabled":
             enabled.add(name)
@@ -218,10 +218,9 @@ def _injection(mesh: Mesh) -> Iterator[_Message]:
     for pod in mesh.all("Pod"):
         metadata, spec = pod["metadata"], pod["spec"]
         asked = {**(metadata.get("annotations") or {}), **(metadata.get("labels") or {})}.get("sidecar.istio.io/inject")
-        containers = [*spec.get("containers", []), *(spec.get("initContainers") or [])]
         if metadata["namespace"] not in enabled or str(asked).lower() == "false" or spec.get("hostNetwork"):
             continue
-        if not any(container["name"] == _SIDECAR for container in containers):
+        if not has_sidecar(pod):
             yield (pod, WARNING, "IST0103",
                    f"The pod {metadata['namespace']}/{metadata['name']} is missing the Istio proxy. This can often be resolved by restarting or redeploying the workload.")  # fmt: skip
 

@@ -16,6 +16,7 @@ import yaml
 
 from tcpshift_helpers import conditions, ingress, kubectl
 from tcpshift_helpers.errors import NotFoundError, ProfileError, TcpShiftError, UsageError, WaitTimeoutError
+from tcpshift_helpers.ingress import INGRESS_PODS, SYSTEM_NAMESPACE
 from tcpshift_helpers.language import gettext as _
 from tcpshift_helpers.waiting import wait_until
 
@@ -28,8 +29,6 @@ FIELD = "drainDuration"
 MARK = "tcpshift/drain-time"
 DEFAULT_SECONDS = 45
 GATEWAY = "istio-ingressgateway"
-SYSTEM_NAMESPACE = "istio-system"
-_PODS = "istio=ingressgateway"
 _ROLLOUT_TIMEOUT_SECONDS = 120.0
 _CONNECT_SECONDS = 1.0
 _POLL_SECONDS = 0.1
@@ -106,7 +105,7 @@ def _wait_for_the_change_of_pods(cluster: Cluster, was_open: bool, deadline: flo
     """
     pods = cluster.api.resource_named("pods")
     while True:
-        alive = cluster.list(pods, SYSTEM_NAMESPACE, selector=_PODS)
+        alive = cluster.list(pods, SYSTEM_NAMESPACE, selector=INGRESS_PODS)
         if not any(pod["metadata"].get("deletionTimestamp") for pod in alive) and (not was_open or _is_open(cluster)):
             return
         if time.monotonic() > deadline:

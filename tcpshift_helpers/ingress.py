@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 SYSTEM_NAMESPACE = "istio-system"
 INGRESS_SERVICE = "istio-ingressgateway"
+# Its pods, as Istio labels them.
+INGRESS_PODS = "istio=ingressgateway"
 TCP_PORT_NAME = "tcp"
 TCP_PORT = 31400
 _SERVICE_TYPE = "networking.istio.io/service-type"

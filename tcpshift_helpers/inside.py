@@ -14,6 +14,7 @@ import pandas as pd
 
 from tcpshift_helpers import conditions, manifests, palette, proxy
 from tcpshift_helpers.errors import NotFoundError
+from tcpshift_helpers.ingress import INGRESS_PODS, SYSTEM_NAMESPACE
 from tcpshift_helpers.language import gettext as _
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
     from tcpshift_helpers.connection import Cluster
 
-SYSTEM_NAMESPACE = "istio-system"
-GATEWAY = "istio=ingressgateway"
 PORT = 31400
 _TCP_PROXY = "envoy.filters.network.tcp_proxy"
 # Of the filter's settings those that say where connections go; the rest is alike for every route.
@@ -130,7 +129,7 @@ def side_by_side(left: Any, right: Any, left_title: str, right_title: str, *, co
 
 
 def _pod(cluster: Cluster) -> str:
-    pods = cluster.list(cluster.api.resource_named("pods"), SYSTEM_NAMESPACE, selector=GATEWAY)
+    pods = cluster.list(cluster.api.resource_named("pods"), SYSTEM_NAMESPACE, selector=INGRESS_PODS)
     running = [
         pod["metadata"]["name"]
         for pod in pods
@@ -141,7 +140,7 @@ def _pod(cluster: Cluster) -> str:
             404,
             "NotFound",
             _("no pod of the ingress gateway runs"),
-            f"kubectl -n {SYSTEM_NAMESPACE} get pods -l {GATEWAY}",
+            f"kubectl -n {SYSTEM_NAMESPACE} get pods -l {INGRESS_PODS}",
         )
     return str(running[0])
 

@@ -109,7 +109,7 @@ def _istiod(cluster: Cluster) -> Failure | None:
 
 
 def _gateway(cluster: Cluster) -> Failure | None:
-    return _ready(cluster, "istio=ingressgateway", _ADD_GATEWAY, threads="istio/istio.io#12464")
+    return _ready(cluster, ingress.INGRESS_PODS, _ADD_GATEWAY, threads="istio/istio.io#12464")
 
 
 def _ready(cluster: Cluster, selector: str, remedy: str, threads: str = "") -> Failure | None:
