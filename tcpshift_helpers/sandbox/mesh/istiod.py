@@ -189,8 +189,9 @@ async def _ready_port(istiod: Istiod) -> Any:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
             async with asyncio.timeout(2):
-                await reader.readuntil(b"\r\n\r\n")
-                status = "200 OK" if istiod.is_ready else "503 Service Unavailable"
+                asked = await reader.readuntil(b"\r\n\r\n")
+                ready = "200 OK" if istiod.is_ready else "503 Service Unavailable"
+                status = ready if asked.startswith(b"GET /ready ") else "404 Not Found"
                 writer.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
                 await writer.drain()
         writer.close()
