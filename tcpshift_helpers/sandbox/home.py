@@ -112,3 +112,7 @@ class Home:
     def xds(self, uid: str) -> Path:
         """Where istiod writes the configuration of this pod's Envoy, and Envoy watches."""
         return self.pods / uid / "xds"
+
+    def admin_socket(self, uid: str) -> Path:
+        """Where this pod's Envoy is asked about itself and told what to do: the owner's alone, mode 0600."""
+        return self.pods / uid / "admin.sock"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 API_PORT = 6443
 KUBELET_PORT = 10250
+# Where Envoy is administered on a cluster. Here nobody listens: a port-forward to it leads to `Home.admin_socket`.
 ENVOY_ADMIN_PORT = 15000
 ENVOY_STATUS_PORT = 15021
 GATEWAY_PORT = 31400

@@ -6,6 +6,7 @@ An API server alone has no node: what such a server says without one is in `test
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pty
 import re
@@ -14,6 +15,7 @@ import socket
 import subprocess
 import sys
 import termios
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -355,6 +357,31 @@ def test_port_forward_to_a_closed_port(kubectl: Kubectl, words: list[str]) -> No
         )
         assert process.stderr.readline() == "error: lost connection to pod\n"
         assert process.wait(30) == 1
+
+
+@pytest.mark.parity("kubectl port-forward, to an Envoy's admin port (15000)", "works")
+def test_port_forward_to_the_admin_port_of_an_envoy(kubectl: Kubectl, words: list[str]) -> None:
+    for namespace, label in (("istio-system", "istio=ingressgateway"), ("kube-system", "k8s-app=kube-proxy")):
+        pod = kubectl("-n", namespace, "get", "pods", "-l", label, "-o", "name").stdout.strip()
+        process = subprocess.Popen(
+            [*words, "-n", namespace, "port-forward", pod, ":15000"], stdout=subprocess.PIPE, text=True
+        )
+        with process:
+            port = int(until_line(process.stdout, r"127\.0\.0\.1:(\d+) -> 15000")[1])
+            for _ in range(2):
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/server_info", timeout=30) as response:
+                    assert json.load(response)["node"]["id"].split("~")[2] == f"{pod.removeprefix('pod/')}.{namespace}"
+            process.terminate()
+
+
+@pytest.mark.parity(
+    "kubectl exec … -c istio-proxy -- curl localhost:15000",
+    "known difference: a container's localhost is the computer's, where Envoy does not listen; pilot-agent request asks it",
+)
+def test_an_envoy_is_not_at_localhost(kubectl: Kubectl) -> None:
+    proxy = ("-n", "istio-system", "exec", "deployment/istio-ingressgateway", "-c", "istio-proxy", "--")
+    kubectl(*proxy, "nc", "-z", "localhost", "15000", code=1)
+    assert '"state": "LIVE"' in kubectl(*proxy, "pilot-agent", "request", "GET", "server_info").stdout
 
 
 @pytest.mark.parity("kubectl cp", "works")

@@ -4,7 +4,7 @@ Each file is written under another name and renamed into place: Envoy watches fo
 file. Order matters: endpoints, then clusters, then listeners; where listeners refer to clusters that Envoy has not got,
 its acceptance of the clusters is waited for first, and clusters that nothing needs any more go last.
 
-Envoy says what it accepted at its admin port: the accepted version, or a count of refusals that grew. An Envoy that is
+Envoy says what it accepted at its admin socket: the accepted version, or a count of refusals that grew. An Envoy that is
 not up yet is waited for. This module knows nothing of the API server.
 """
 
@@ -32,7 +32,7 @@ log = logging.getLogger("ads")
 _FIRST_POLL_SECONDS = 0.003
 _LONGEST_POLL_SECONDS = 0.25
 _NO_REASON = (
-    "its admin port keeps no reason where clusters are refused; kubectl logs of the proxy's pod has Envoy's words"
+    "its admin interface keeps no reason where clusters are refused; kubectl logs of the proxy's pod has Envoy's words"
 )
 _SECOND_LOOK_SECONDS = 0.03
 _WARMING_SECONDS = 1.0
@@ -75,7 +75,7 @@ class Delivery:
         Args:
             name: of the proxy, for the log.
             xds: its directory; made if missing.
-            admin: its admin port.
+            admin: its admin socket.
             next_version: gives each file written a version of its own.
         """
         self._name = name

@@ -27,8 +27,7 @@ from tcpshift_helpers.sandbox.mesh.model import Snapshot
 from tcpshift_helpers.sandbox.mesh.status_writer import StatusWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from tcpshift_helpers.sandbox.home import Home
     from tcpshift_helpers.sandbox.mesh.model import Proxy
@@ -63,7 +62,7 @@ async def run(home: Home) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with api.Client.from_home(home, "pilot-discovery") as client:
-        istiod = Istiod(client, home.xds)
+        istiod = Istiod(client, home)
         async with _ready_port(istiod):
             running = asyncio.create_task(istiod.run())
             stopping = asyncio.create_task(stop.wait())
@@ -82,16 +81,16 @@ class Istiod:
         is_ready: whether everything has been listed and pushed once.
     """
 
-    def __init__(self, client: api.Client, xds: Callable[[str], Path]) -> None:
+    def __init__(self, client: api.Client, home: Home) -> None:
         """Nothing is watched yet.
 
         Args:
             client: to read and to write status with.
-            xds: gives the directory of a pod's uid.
+            home: where each Envoy is configured and asked.
         """
         self.is_ready = False
         self._client = client
-        self._xds = xds
+        self._home = home
         self._informers = {name: Informer(client, resource) for name, resource in _WATCHED.items()}
         self._connections: dict[str, Connection] = {}
         self._versions = versions()
@@ -144,7 +143,7 @@ class Istiod:
             if connection is None or connection.address != proxy.address:
                 connection = self._connect(proxy)
             try:
-                configuration = build(proxy, snapshot, self._xds(proxy.uid))
+                configuration = build(proxy, snapshot, self._home.xds(proxy.uid))
             except Exception:
                 log.exception("cannot compute the configuration of node:%s; it keeps what it has", proxy.node_id)
                 continue
@@ -158,7 +157,8 @@ class Istiod:
         if proxy.uid in self._connections:
             self._connections[proxy.uid].close()
         log.info("ADS: new connection for node:%s", proxy.node_id)
-        delivery = Delivery(proxy.node_id, self._xds(proxy.uid), Admin(proxy.address), lambda: next(self._versions))
+        admin = Admin(self._home.admin_socket(proxy.uid))
+        delivery = Delivery(proxy.node_id, self._home.xds(proxy.uid), admin, lambda: next(self._versions))
         connection = Connection(proxy.node_id, proxy.address, delivery, self._answered)
         self._connections[proxy.uid] = connection
         return connection

@@ -323,9 +323,9 @@ class Container:
     def _command_line(self, image: images.Image) -> list[str]:
         if image.kind == images.ENVOY:
             is_router = "router" in (self._spec.get("args") or [])
-            return proxy.command_line(
-                image, self._worker.pod, self._worker.directory, self._worker.address, is_router=is_router
-            )
+            worker = self._worker
+            socket = os.path.relpath(worker.admin_socket, self.working_directory)
+            return proxy.command_line(image, worker.pod, worker.directory, worker.address, socket, is_router=is_router)
         command = environment.expand_all(self._spec.get("command"), self._environment)
         arguments = environment.expand_all(self._spec.get("args"), self._environment)
         return images.command_line(image, command, arguments, self._environment.get("PATH"))

@@ -10,6 +10,7 @@ import logging
 import shutil
 from typing import TYPE_CHECKING, Any
 
+from tcpshift_helpers.sandbox import envoy
 from tcpshift_helpers.sandbox.client import PODS, ApiError, UnreachableError, key_of
 from tcpshift_helpers.sandbox.controllers.ownership import is_being_deleted
 from tcpshift_helpers.sandbox.controllers.pod_conditions import is_finished
@@ -40,6 +41,7 @@ class PodWorker:
         pod: the pod as last seen.
         address: its address.
         directory: its place in the state directory.
+        admin_socket: its Envoy's, if it has one.
         containers: its containers by name, init containers first.
     """
 
@@ -47,6 +49,7 @@ class PodWorker:
         self.pod = pod
         self.address = address
         self.directory: Path = kubelet.home.pod(pod["metadata"]["uid"])
+        self.admin_socket: Path = kubelet.home.admin_socket(pod["metadata"]["uid"])
         self._kubelet = kubelet
         self._start_time = (pod.get("status") or {}).get("startTime") or now()
         spec = pod["spec"]
@@ -96,9 +99,16 @@ class PodWorker:
         """Where a container's ports are."""
         return self.address if container == PROXY_CONTAINER else self.listen_address
 
-    def address_of_port(self, port: int) -> str:
-        """Where a connection to a port goes that is made from within the pod: to the application, or to Envoy's own ports."""
-        return self.address if port in (ENVOY_ADMIN_PORT, ENVOY_STATUS_PORT) else self.listen_address
+    async def connect(self, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect to a port as from within the pod: to the application, or to Envoy's own ports.
+
+        Raises:
+            OSError: nobody listens there.
+        """
+        if port == ENVOY_ADMIN_PORT and self.admin_socket.exists():
+            return await envoy.open_admin(self.admin_socket)
+        address = self.address if port == ENVOY_STATUS_PORT else self.listen_address
+        return await asyncio.open_connection(address, port)
 
     def working_directory(self, container: str) -> Path:
         """Where a container runs; made if need be."""
@@ -122,6 +132,8 @@ class PodWorker:
             "POD_LISTEN_ADDRESS": self.listen_address,
             "POD_HOSTS_FILE": str(self._kubelet.home.hosts_of(metadata["namespace"])),
         }
+        if image is not None and image.kind == images.ENVOY:
+            fixed["ENVOY_ADMIN_SOCKET"] = str(self.admin_socket)
         if image is not None and image.kind == images.ISTIOD:
             fixed |= self._kubelet.environment_of_istiod()
         links = self._kubelet.service_links(pod)

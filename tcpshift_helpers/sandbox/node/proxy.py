@@ -30,7 +30,9 @@ class ConfigError(Exception):
     """The annotation cannot be used; `str()` of it is what pilot-agent would say before it ends."""
 
 
-def command_line(image: Image, pod: dict[str, Any], directory: Path, address: str, *, is_router: bool) -> list[str]:
+def command_line(
+    image: Image, pod: dict[str, Any], directory: Path, address: str, admin_socket: str, *, is_router: bool
+) -> list[str]:
     """Write what Envoy starts with, and say how to start it.
 
     Args:
@@ -38,6 +40,7 @@ def command_line(image: Image, pod: dict[str, Any], directory: Path, address: st
         pod: the pod it runs in.
         directory: the pod's own; `envoy.json` and `xds/` are made in it.
         address: the pod's.
+        admin_socket: the pod's, relative to where Envoy runs.
         is_router: whether a proxy of the mesh is a gateway and no sidecar.
 
     Raises:
@@ -53,6 +56,7 @@ def command_line(image: Image, pod: dict[str, Any], directory: Path, address: st
         name=metadata["name"],
         namespace=metadata["namespace"],
         address=address,
+        admin_socket=admin_socket,
         xds=xds,
         kind=image.name if image.name == "kube-proxy" else "router" if is_router else "sidecar",
         labels=metadata.get("labels") or {},

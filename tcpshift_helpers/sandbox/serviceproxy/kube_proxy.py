@@ -93,7 +93,8 @@ class KubeProxy:
     def _connect(self, name: str, uid: str, address: str) -> None:
         self._disconnect()
         node_id = f"{name}.{_NAMESPACE}"
-        delivery = Delivery(node_id, self._home.xds(uid), Admin(address), lambda: next(self._versions))
+        admin = Admin(self._home.admin_socket(uid))
+        delivery = Delivery(node_id, self._home.xds(uid), admin, lambda: next(self._versions))
         self._uid, self._connection = uid, Connection(node_id, address, delivery, lambda: None)
 
     def _disconnect(self) -> None:

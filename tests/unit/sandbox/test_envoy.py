@@ -1,20 +1,26 @@
-"""The Envoy binary, its bootstrap and its admin port."""
+"""The Envoy binary, its bootstrap and its admin socket."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import random
+import stat
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 
 from tcpshift_helpers.errors import SandboxError
 from tcpshift_helpers.sandbox import envoy
 from tcpshift_helpers.sandbox.mesh import xds_files
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 
 def address() -> str:
@@ -40,13 +46,19 @@ def test_missing_or_unusable_binary_is_explained(monkeypatch: pytest.MonkeyPatch
         envoy.binary()
 
 
-def test_bootstrap_watches_two_files_and_opens_admin_on_the_pod_address(tmp_path: Path) -> None:
+def test_bootstrap_watches_two_files_and_lets_the_owner_alone_administer(tmp_path: Path) -> None:
     made = envoy.bootstrap(
-        name="gw-1", namespace="istio-system", address="127.1.2.10", xds=tmp_path, kind="router", labels={"app": "gw"}
+        name="gw-1",
+        namespace="istio-system",
+        address="127.1.2.10",
+        admin_socket="admin.sock",
+        xds=tmp_path,
+        kind="router",
+        labels={"app": "gw"},
     )
     assert made["node"]["id"] == "router~127.1.2.10~gw-1.istio-system~istio-system.svc.cluster.local"
     assert made["node"]["cluster"] == "gw.istio-system"
-    assert made["admin"]["address"]["socket_address"] == {"address": "127.1.2.10", "port_value": 15000}
+    assert made["admin"]["address"] == {"pipe": {"path": "admin.sock", "mode": 0o600}}
     for kind in ("lds", "cds"):
         source = made["dynamic_resources"][f"{kind}_config"]
         assert source["path_config_source"]["path"] == str(tmp_path / f"{kind}.json")
@@ -77,15 +89,10 @@ def test_first_files_never_replace_what_istiod_writes_at_the_same_moment(
 async def test_admin_tells_accepted_version_and_refusals(tmp_path: Path) -> None:
     where = address()
     lds = tmp_path / "lds.json"
-    envoy.write_first_files(tmp_path)
-    made = envoy.bootstrap(name="p", namespace="n", address=where, xds=tmp_path, kind="router")
-    (tmp_path / "envoy.json").write_text(json.dumps(made))
-    admin = envoy.Admin(where)
-    with pytest.raises(ConnectionRefusedError):
+    admin = envoy.Admin(tmp_path / "admin.sock")
+    with pytest.raises(FileNotFoundError):
         await admin.xds_state()
-    command = envoy.command_line(tmp_path / "envoy.json")
-    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.DEVNULL)
-    try:
+    async with running(tmp_path, where):
         state = await _when(admin, lambda state: state.listeners.version == "0")
         assert state.listeners.rejected == 0
         assert state.clusters.version == "0"
@@ -102,19 +109,52 @@ async def test_admin_tells_accepted_version_and_refusals(tmp_path: Path) -> None
         _put(lds, {"version_info": "2", "resources": []})
         await _when(admin, lambda state: state.listeners.version == "2")
         assert await admin.refusals() == []
-    finally:
-        process.kill()
-        await process.wait()
 
 
-async def test_admin_that_says_nothing_useful() -> None:
+async def test_the_admin_socket_is_its_owners_and_made_anew_after_a_kill_however_long_its_path(tmp_path: Path) -> None:
+    directory = tmp_path / ("long" * 50)
+    directory.mkdir()
+    socket = directory / "admin.sock"
+    admin = envoy.Admin(socket)
+    open_before = psutil.Process().num_fds()
+    for _ in range(2):
+        async with running(directory, address()):
+            await _when(admin, lambda state: state.listeners.version == "0")
+            assert stat.S_IMODE(socket.stat().st_mode) == 0o600
+        # Killed: it has left the socket behind.
+        with pytest.raises(ConnectionRefusedError):
+            await admin.xds_state()
+    for _ in range(100):
+        with pytest.raises(ConnectionRefusedError):
+            await admin.xds_state()
+    assert psutil.Process().num_fds() < open_before + 100, "descriptors are closed"
+
+
+async def test_admin_that_says_nothing_useful(tmp_path: Path) -> None:
     async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.close()
 
-    where = address()
-    async with await asyncio.start_server(hang_up, where, 15000):
+    socket = tmp_path / "admin.sock"
+    async with await asyncio.start_unix_server(hang_up, socket):
         with pytest.raises(ConnectionError):
-            await envoy.Admin(where).xds_state()
+            await envoy.Admin(socket).xds_state()
+
+
+@contextlib.asynccontextmanager
+async def running(directory: Path, where: str) -> AsyncIterator[None]:
+    """An Envoy that runs in this directory, and is killed in the end."""
+    envoy.write_first_files(directory)
+    made = envoy.bootstrap(
+        name="p", namespace="n", address=where, admin_socket="admin.sock", xds=directory, kind="router"
+    )
+    (directory / "envoy.json").write_text(json.dumps(made))
+    command = envoy.command_line(directory / "envoy.json")
+    process = await asyncio.create_subprocess_exec(*command, cwd=directory, stderr=asyncio.subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.kill()
+        await process.wait()
 
 
 def _listener(where: str) -> dict[str, Any]:

@@ -42,15 +42,17 @@ class Pod:
 
     Attributes:
         sandbox_id: the pod's name in messages.
-        address_of: the address that a port of the pod is at.
+        address: the pod's, for messages.
+        connect: connects to a port of the pod; raises `OSError` if nobody listens there.
     """
 
     sandbox_id: str
-    address_of: Callable[[int], str]
+    address: str
+    connect: Callable[[int], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
 
 class Connection:
-    """One TCP connection into a pod, and what is on its way there."""
+    """One connection into a pod, and what is on its way there."""
 
     def __init__(self, pod: Pod, port: int) -> None:
         self._pod = pod
@@ -87,9 +89,9 @@ class Connection:
                 self._waiting.get_nowait()
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        address, port = self._pod.address_of(self._port), self._port
+        address, port = self._pod.address, self._port
         try:
-            return await asyncio.open_connection(address, port)
+            return await self._pod.connect(port)
         except OSError as error:
             why = os.strerror(error.errno or 0).lower()
             raise ForwardError(

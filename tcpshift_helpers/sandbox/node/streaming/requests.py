@@ -140,7 +140,7 @@ def _offered(request: web.Request) -> list[str]:
 
 def _pod(worker: PodWorker) -> Pod:
     uid = worker.pod["metadata"]["uid"]
-    return Pod(hashlib.sha256(uid.encode()).hexdigest(), worker.address_of_port)
+    return Pod(hashlib.sha256(uid.encode()).hexdigest(), worker.address, worker.connect)
 
 
 async def _refuse(request: web.Request, error: RefusedError) -> web.StreamResponse:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tcpshift_helpers.sandbox import envoy
+from tcpshift_helpers.sandbox.home import Home
 from tcpshift_helpers.sandbox.mesh.configuration import Configuration, build
 from tcpshift_helpers.sandbox.mesh.delivery import Delivery, Outcome
 from tcpshift_helpers.sandbox.mesh.model import Proxy, Snapshot
-from tcpshift_helpers.sandbox.network import ENVOY_ADMIN_PORT
 
 from .objects import endpoint_slice, gateway_pod, pod, service, with_objects
 
@@ -31,12 +31,12 @@ DRAIN_TIME_SECONDS = 2
 
 
 def free_prefix() -> str:
-    """The first three numbers of loopback addresses on which no other Envoy runs."""
+    """The first three numbers of loopback addresses on which no other mesh runs."""
     while True:
         prefix = f"127.{random.randint(100, 250)}.{random.randint(1, 250)}"
         with socket.socket() as probe:
             try:
-                probe.bind((f"{prefix}.10", ENVOY_ADMIN_PORT))
+                probe.bind((f"{prefix}.11", 9000))
             except OSError:
                 continue
             return prefix
@@ -46,21 +46,23 @@ class Mesh:
     """One gateway pod with its Envoy, and the objects it is configured from.
 
     Attributes:
+        home: a state directory with nothing in it but that pod's files.
         snapshot: everything but Istio's objects; tests replace parts of it.
         prefix: the first three numbers of its addresses: .2 load balancer, .10 gateway, .11 v1, .12 v2.
     """
 
     def __init__(self, directory: Path) -> None:
         self.prefix = free_prefix()
-        self.xds = directory / "xds"
-        self.xds.mkdir()
-        self._bootstrap = directory / "envoy.json"
+        self.home = Home(directory)
+        self.snapshot = self._snapshot()
+        self.xds = self.home.xds(self.proxy.uid)
+        self.xds.mkdir(parents=True)
+        self._bootstrap = self.xds.with_name("envoy.json")
         self._versions = itertools.count(1)
-        self.admin = envoy.Admin(self.address)
+        self.admin = envoy.Admin(self.home.admin_socket(self.proxy.uid))
         self.delivery = self.new_delivery()
         self._process: asyncio.subprocess.Process | None = None
         self.echoes: list[asyncio.Server] = []
-        self.snapshot = self._snapshot()
 
     @property
     def address(self) -> str:
@@ -110,11 +112,18 @@ class Mesh:
     async def start_envoy(self) -> None:
         envoy.write_first_files(self.xds)
         content = envoy.bootstrap(
-            name=self.proxy.name, namespace=self.proxy.namespace, address=self.address, xds=self.xds, kind="router"
+            name=self.proxy.name,
+            namespace=self.proxy.namespace,
+            address=self.address,
+            admin_socket="admin.sock",
+            xds=self.xds,
+            kind="router",
         )
         self._bootstrap.write_text(json.dumps(content))
         command = envoy.command_line(self._bootstrap, drain_time_seconds=DRAIN_TIME_SECONDS)
-        self._process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.DEVNULL)
+        self._process = await asyncio.create_subprocess_exec(
+            *command, cwd=self._bootstrap.parent, stderr=asyncio.subprocess.DEVNULL
+        )
 
     async def stop_envoy(self) -> None:
         if self._process is not None:

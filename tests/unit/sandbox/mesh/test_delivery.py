@@ -15,7 +15,7 @@ from tcpshift_helpers.sandbox.mesh.delivery import Delivery
 
 
 class PlayedEnvoy:
-    """Answers as Envoy's admin port would; reads the files only when told to."""
+    """Answers as Envoy would through its admin socket; reads the files only when told to."""
 
     def __init__(self, xds: Path) -> None:
         self.xds = xds

@@ -33,7 +33,7 @@ class Plane(ControlPlane):
     def __init__(self, mesh: Mesh) -> None:
         pod = gateway_pod(f"{NAME}-1", mesh.address)
         labels = {f"{GATEWAY_API}/gateway-name": "tcp-echo-gateway"}
-        pod["metadata"] |= {"namespace": "default", "labels": labels}
+        pod["metadata"] |= {"uid": mesh.proxy.uid, "namespace": "default", "labels": labels}
         mesh.snapshot = replace(mesh.snapshot, pods=[pod, *mesh.snapshot.pods[1:]])
         super().__init__(mesh)
 

@@ -125,7 +125,7 @@ class ControlPlane:
         for plural in set(FIELDS.values()):
             for obj in getattr(mesh.snapshot, plural):
                 self.api.put(obj)
-        self.istiod = Istiod(self.api, lambda _uid: mesh.xds)  # type: ignore[arg-type]
+        self.istiod = Istiod(self.api, mesh.home)  # type: ignore[arg-type]
 
     async def __aenter__(self) -> ControlPlane:
         self.task = asyncio.create_task(self.istiod.run())

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
 import signal
 import socket
 import time
-import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tcpshift_helpers import distribution, istio, kubectl, netcat
-from tcpshift_helpers.sandbox.network import ENVOY_ADMIN_PORT
+from tcpshift_helpers.sandbox.envoy import Admin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,15 +72,14 @@ def cluster_proxies(cluster: Cluster) -> list[dict[str, Any]]:
     return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
 
-def until_known_endpoints(cluster: Cluster, count: int) -> None:
+def until_known_endpoints(cluster: Cluster, home: Home, count: int) -> None:
     """Wait until the proxy's Envoy has so many endpoints of the echo Service."""
     (pod,) = cluster_proxies(cluster)
-    admin = f"http://{pod['status']['podIP']}:{ENVOY_ADMIN_PORT}/clusters"
+    admin = Admin(home.admin_socket(pod["metadata"]["uid"]))
     line = f"{cluster.namespace}/tcp-echo:tcp::127."
     deadline = time.monotonic() + 20
     while True:
-        with urllib.request.urlopen(admin) as response:
-            lines = response.read().decode().splitlines()
+        lines = asyncio.run(admin.get("/clusters")).splitlines()
         known = {one.split("::")[1] for one in lines if one.startswith(line)}
         if len(known) == count:
             return
@@ -91,7 +90,7 @@ def until_known_endpoints(cluster: Cluster, count: int) -> None:
 @pytest.mark.parity(
     "in the cluster: a Service's address leads to its ready pods, each alike, whatever weights say", "works"
 )
-def test_a_cluster_address_follows_pods_and_not_weights(echo: Cluster) -> None:
+def test_a_cluster_address_follows_pods_and_not_weights(echo: Cluster, sandbox_home: Home) -> None:
     address = address_of(echo)
     until_answered(address, 9000, "one")
     with socket.create_connection((address, 9000)) as kept:
@@ -99,7 +98,7 @@ def test_a_cluster_address_follows_pods_and_not_weights(echo: Cluster) -> None:
         word = kept.recv(100).split()[0].decode()
         kubectl.scale(echo, "tcp-echo-v2", replicas=3)
         kubectl.wait(echo, "deployment/tcp-echo-v2", wait_for="jsonpath={.status.readyReplicas}=3")
-        until_known_endpoints(echo, 4)
+        until_known_endpoints(echo, sandbox_home, 4)
         # Binomial(300, 3/4): outside 193..254 with probability 8e-5. The gateway's weights say v1 alone.
         assert 193 <= shares(address, 300)["two"] <= 254
         kept.sendall(b"after\n")
