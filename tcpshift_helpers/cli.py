@@ -162,6 +162,9 @@ def lab(
     cluster: Annotated[
         str | None, typer.Option("--context", help="A context of your kubeconfig; no sandbox is started then.")
     ] = None,
+    lang: Annotated[
+        str | None, typer.Option(help="Open the lessons in en or zh-CN. Default: TCPSHIFT_LANGUAGE, else the locale's.")
+    ] = None,
 ) -> None:
     """Open JupyterLab on the course, with the sandbox as its cluster.
 
@@ -170,7 +173,7 @@ def lab(
     """
     from tcpshift_helpers import lab as jupyter  # noqa: PLC0415
 
-    words = jupyter.command(jupyter.course_folder(Path.cwd()), context.args)
+    words = jupyter.command(jupyter.course_folder(Path.cwd()), context.args, lang)
     if cluster is not None:
         raise typer.Exit(jupyter.run(words, jupyter.environment(None, cluster)))
     from tcpshift_helpers.sandbox import supervisor  # noqa: PLC0415

@@ -20,8 +20,8 @@ import yaml
 
 from tcpshift_helpers.api import MERGE_PATCH, Api, Object, Resource
 from tcpshift_helpers.errors import ClusterError, ClusterUnreachableError, NotFoundError
+from tcpshift_helpers.language import current, listed
 from tcpshift_helpers.language import gettext as _
-from tcpshift_helpers.language import listed
 from tcpshift_helpers.progress import ProgressLine
 
 if TYPE_CHECKING:
@@ -147,7 +147,9 @@ def connect(
     Raises:
         ClusterUnreachableError: no such file or context (the message lists those there are), or nothing answers.
         SandboxError: the sandbox could not be started.
+        UsageError: `TCPSHIFT_LANGUAGE` names a language that there is not.
     """
+    current()  # before anything is started: what follows could not even be said
     context = context or os.environ.get("TCPSHIFT_CONTEXT") or None
     files = str(kubeconfig or os.environ.get("KUBECONFIG") or "")
     if not files and context not in (None, SANDBOX_CONTEXT):

@@ -66,12 +66,15 @@ def course_folder(current: Path) -> Path:
     return copy / "notebooks"
 
 
-def command(folder: Path, extra: Sequence[str]) -> list[str]:
-    """The command line of JupyterLab, which opens the first lesson in the user's language; `extra` comes last, so that it wins.
+def command(folder: Path, extra: Sequence[str], asked: str | None = None) -> list[str]:
+    """The command line of JupyterLab, which opens the first lesson in the language asked for, or else in the user's.
+
+    `extra` comes last, so that it wins.
 
     Raises:
-        UsageError: `TCPSHIFT_LANGUAGE` names a language that there is not.
+        UsageError: the language asked for, or that `TCPSHIFT_LANGUAGE` names, is none of the course's.
     """
+    tongue = language.preferred() if asked is None else language.known(asked)
     words = [
         sys.executable,
         "-m",
@@ -81,7 +84,7 @@ def command(folder: Path, extra: Sequence[str]) -> list[str]:
         # The address to open is printed all the same, and not lost among sixty lines.
         "--Application.log_level=WARN",
     ]
-    first = next(iter(sorted(folder.glob(f"{language.preferred()}/*.ipynb"))), None)
+    first = next(iter(sorted(folder.glob(f"{tongue}/*.ipynb"))), None)
     if first is not None:
         words.append(f"--LabApp.default_url=/lab/tree/{first.relative_to(folder).as_posix()}")
     if hasattr(os, "geteuid") and os.geteuid() == 0 and "--allow-root" not in extra:

@@ -42,9 +42,8 @@ def current() -> str:
     """
     if _only is not None:
         return _only
-    asked = os.environ.get(VARIABLE)
-    if asked:
-        return known(asked)
+    if asked := _asked():
+        return asked
     folders = [PurePath(os.environ.get(_NOTEBOOK, "")).parent.name]
     with contextlib.suppress(FileNotFoundError):  # the folder is gone under us
         folders.append(Path.cwd().name)
@@ -57,13 +56,23 @@ def preferred() -> str:
     Raises:
         UsageError: `TCPSHIFT_LANGUAGE` names another one.
     """
-    asked = os.environ.get(VARIABLE)
-    if asked:
-        return known(asked)
+    if asked := _asked():
+        return asked
     locale = next(filter(None, map(os.environ.get, _LOCALE_VARIABLES)), "")
     # zh_CN.UTF-8, zh_SG or plain zh: whoever reads one of them reads zh-CN more easily than English.
     tongue = re.split(r"[_.@-]", locale)[0].lower()
     return next((language for language in LANGUAGES if language.split("-")[0] == tongue), LANGUAGES[0])
+
+
+def _asked() -> str | None:
+    """The language that `TCPSHIFT_LANGUAGE` names, if any."""
+    asked = os.environ.get(VARIABLE)
+    if asked and asked not in LANGUAGES:
+        # Whoever reads this did not type it just now.
+        raise UsageError(
+            f"{VARIABLE} is {asked!r}, which is no language of the course. Set it to {' or '.join(LANGUAGES)}, or unset it."
+        )
+    return asked or None
 
 
 def known(language: str) -> str:

@@ -61,7 +61,7 @@ def read(notebooks: Path, language: str, numbers: Sequence[str] = ()) -> list[Le
                 language=language, languages=listed(there) or "-"
             )
         )
-    wanted = {number.zfill(2) for number in numbers} or set(paths)
+    wanted = {number.zfill(2) if number else "''" for number in numbers} or set(paths)
     if missing := sorted(wanted - set(paths)):
         raise UsageError(
             _("There is no lesson {missing} in {language}. Lessons: {lessons}.").format(

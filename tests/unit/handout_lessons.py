@@ -20,14 +20,14 @@ PIXEL = base64.b64encode(
 ENGLISH = {
     "head": "# First steps\n\n**What you need.** Nothing.\n\n**Time.** 7 minutes.\n\nRead on.",
     "steps": "## 1. Predict\n\nSee [the task](https://istio.io/task) and [Next](02-next.ipynb).\n\n```text\n## no step\n```\n\n## 2. Run\n\nGo.",
-    "exercise": "## 3. Your turn\n\nHow many?\n\n<details><summary>A solution</summary>\n\n```python\nsecret_answer(42)\n```\n\nForty-two, for a reason.\n</details>\n\nGo on.",
+    "exercise": "## 3. Your turn\n\nHow many?\n\n<details><summary>A solution</summary>\n\n```python\nsecret_answer(42)\n```\nForty-two, for a reason.\n</details>\n\nGo on.",
     "words": "In words",
     "second": "# Next\n\n**Time.** 5 minutes.\n\nBack to [First](01-first.ipynb).",
 }
 CHINESE = {
     "head": "# 流量转移\n\n**需要什么。** 无。\n\n**时间。** 约 7 分钟。\n\n继续阅读。",
     "steps": "## 1. 预测\n\n见[任务](https://istio.io/task)和[下一课](02-next.ipynb)。\n\n## 2. 运行\n\n把权重设为 20。",
-    "exercise": "## 3. 轮到你了\n\n多少？\n\n<details><summary>参考答案</summary>\n\n```python\nsecret_answer(42)\n```\n\n四十二，自有道理。\n</details>\n\n继续。",
+    "exercise": "## 3. 轮到你了\n\n多少？\n\n<details><summary>参考答案</summary>\n\n```python\nsecret_answer(42)\n```\n四十二，自有道理。\n</details>\n\n继续。",
     "words": "文字说明",
     "second": "# 下一课\n\n**时间。** 5 分钟。\n\n回到[第一课](01-first.ipynb)。",
 }

@@ -201,6 +201,11 @@ def test_doctor_tells_each_finding_and_fails_if_one_does(
     assert "FAIL state directory: " in tcpshift("doctor")[1]
 
 
+def test_lab_in_an_unknown_language_starts_nothing(tcpshift: Callable[..., tuple[int, str, str]], home: Path) -> None:
+    assert tcpshift("lab", "--lang", "xx") == (1, "", "error: There is no language 'xx'. Languages: en, zh-CN.\n")
+    assert not home.exists()
+
+
 def test_lab_passes_arguments_on_and_stops_the_sandbox_it_started(
     tcpshift: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:

@@ -11,7 +11,7 @@ import yaml
 
 from tcpshift_helpers import connection
 from tcpshift_helpers.connection import Cluster, connect
-from tcpshift_helpers.errors import ClusterUnreachableError, ForbiddenError
+from tcpshift_helpers.errors import ClusterUnreachableError, ForbiddenError, UsageError
 from tcpshift_helpers.sandbox.home import Home
 
 
@@ -59,6 +59,13 @@ def test_prints_one_line_that_says_which(
     monkeypatch.setenv("TCPSHIFT_CONTEXT", "b")
     assert connect().context == "b"
     assert connect("a", namespace="mine").namespace == "mine"
+
+
+def test_an_unknown_language_starts_nothing(started: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TCPSHIFT_LANGUAGE", "xx")
+    with pytest.raises(UsageError, match="TCPSHIFT_LANGUAGE is 'xx'"):
+        connect()
+    assert started == []
 
 
 def test_the_sandbox_is_the_default_and_is_started(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import base64
 import html
 import os
 import re
@@ -23,7 +24,7 @@ from tcpshift_helpers.errors import HandoutError, UsageError
 from tcpshift_helpers.handout import Format, Reader, browser, document
 from tcpshift_helpers.handout.answers import Answer, parted
 
-from .handout_lessons import SECRETS, make, save, stream
+from .handout_lessons import PIXEL, SECRETS, make, save, stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -242,6 +243,16 @@ def test_outputs_are_text_and_figures_have_theirs(made: Callable[..., str]) -> N
     assert "Your code here" not in page
 
 
+def test_a_tag_within_a_text_encloses_what_the_lesson_has_in_it(notebooks: Path, tmp_path: Path) -> None:
+    picture = notebooks / "en" / "dot.png"
+    picture.write_bytes(base64.b64decode(PIXEL))
+    text = '# Keys\n\nPress <kbd>Shift</kbd>+<kbd>Enter</kbd> at <img src="dot.png">.'
+    save(notebooks / "en" / "03-keys.ipynb", [nbformat.v4.new_markdown_cell(text)])
+    page = written(notebooks, tmp_path / "out", LEARNER, "en", ["03"])
+    assert "Press <kbd>Shift</kbd>+<kbd>Enter</kbd> at" in page
+    assert '<img src="data:image/png;base64,' in page
+
+
 def test_titles_cannot_end_the_style_that_they_run_in(notebooks: Path, tmp_path: Path) -> None:
     save(notebooks / "en" / "03-odd.ipynb", [nbformat.v4.new_markdown_cell('# A "B" </style> \\ C')])
     page = written(notebooks, tmp_path / "out", LEARNER, "en")
@@ -258,13 +269,17 @@ def test_titles_cannot_end_the_style_that_they_run_in(notebooks: Path, tmp_path:
         (["--lang", "fr"], "There is no language 'fr'. Languages: en, zh-CN."),
         (["--lang", "zh-CN"], "There are no lessons in zh-CN yet. Languages with lessons: en."),
         (["--lesson", "9", "--lesson", "01"], "There is no lesson 09 in en. Lessons: 01, 02."),
+        (["--lesson", ""], "There is no lesson '' in en. Lessons: 01, 02."),
+        (["--lesson", "abc"], "There is no lesson abc in en. Lessons: 01, 02."),
     ],
 )
 def test_what_is_missing_is_named_with_what_there_is(
     notebooks: Path, tcpshift: Callable[..., tuple[int, str, str]], arguments: list[str], words: str
 ) -> None:
     shutil.rmtree(notebooks / "zh-CN")
-    assert tcpshift("handout", *arguments) == (1, "", f"error: {words}\n")
+    folder = notebooks.parent / "out"
+    assert tcpshift("handout", *arguments, "--output", str(folder)) == (1, "", f"error: {words}\n")
+    assert not folder.exists()
 
 
 def test_who_it_is_for_is_one_of_two(tcpshift: Callable[..., tuple[int, str, str]]) -> None:
@@ -474,6 +489,18 @@ def test_what_is_wider_than_a_page_is_broken_and_shrinks_nothing(notebooks: Path
     # Headings are as large as where nothing is wide.
     assert len({max(height for *_, height in words[number]) for number in words}) == 1
     assert "".join(word for word, *_ in words["03"]).count("wide") >= 55  # less those that a line's end divides
+
+
+@makes_pdf
+def test_of_two_texts_beside_each_other_the_longer_one_leaves_room_to_the_other(
+    notebooks: Path, tmp_path: Path
+) -> None:
+    rows = "<tr><td>short-enough-line</td><td></td></tr>" + f"<tr><td></td><td>{'wide ' * 60}</td></tr>"
+    table = f"<table><thead><tr><th>left</th><th>right</th></tr></thead><tbody>{rows}</tbody></table>"
+    outputs = [nbformat.v4.new_output("display_data", {"text/html": table})]
+    cells = [nbformat.v4.new_markdown_cell("# Two"), nbformat.v4.new_code_cell("show()", outputs=outputs)]
+    save(notebooks / "en" / "03-two.ipynb", cells)
+    assert "short-enough-line" in [word for word, *_ in words_of(notebooks, tmp_path, "03")]
 
 
 def words_of(notebooks: Path, folder: Path, number: str) -> list[tuple[str, float, float]]:

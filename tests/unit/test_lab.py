@@ -107,8 +107,16 @@ def test_the_first_lesson_is_in_the_users_language(
 
 def test_a_language_without_lessons_is_refused(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(language.VARIABLE, "xx")
-    with pytest.raises(UsageError, match="There is no language 'xx'"):
+    with pytest.raises(UsageError, match="TCPSHIFT_LANGUAGE is 'xx'"):
         lab.command(installed / "_course" / "notebooks", [])
+    with pytest.raises(UsageError, match="There is no language 'fr'"):
+        lab.command(installed / "_course" / "notebooks", [], "fr")
+
+
+def test_a_language_that_is_asked_for_wins(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(language.VARIABLE, "en")
+    words = lab.command(installed / "_course" / "notebooks", [], "zh-CN")
+    assert "--LabApp.default_url=/lab/tree/zh-CN/00-start-here.ipynb" in words
 
 
 def test_the_lab_asks_nothing_of_the_internet(monkeypatch: pytest.MonkeyPatch) -> None:

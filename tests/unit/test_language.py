@@ -209,7 +209,7 @@ def test_the_variable_wins_over_both(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_language_that_nobody_translated_into_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(language.VARIABLE, "xx")
-    with pytest.raises(UsageError, match=r"There is no language 'xx'\. Languages: en, zh-CN\."):
+    with pytest.raises(UsageError, match=r"TCPSHIFT_LANGUAGE is 'xx', .*Set it to en or zh-CN, or unset it\."):
         language.current()
 
 
