@@ -7,6 +7,8 @@ grows in the kernel or in the saved notebook.
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -52,6 +54,9 @@ class CourseWidget(anywidget.AnyWidget):
             labels={**_labels(), **labels}, looks=palette.custom_properties(), lang=language.current(), **traits
         )
         self._has_ended = False
+        self._heard_at = time.monotonic()
+        # The page is heard in another thread than that of the cells, where the kernel has subshells.
+        self._lock = threading.Lock()
         self.on_msg(lambda _widget, content, _buffers: self._hear(content))
         if self.ONLY:
             # anywidget gives each widget a class of its own; the name stays.
@@ -69,14 +74,19 @@ class CourseWidget(anywidget.AnyWidget):
         return None
 
     def receive(self, content: Mapping[str, Any]) -> None:
-        """What the page says: `{"kind": "hello"}` when it shows the widget, and what was clicked."""
+        """What the page says: `{"kind": "hello"}` when it shows the widget, `here` while it does, and what was clicked."""
         raise NotImplementedError
+
+    def rest(self) -> None:
+        """Stop all work until the page says something."""
 
     def end(self) -> None:
         """Stop all work for good; the page says so. Does nothing the second time."""
-        if self._has_ended:
-            return
-        self._has_ended = True
+        with self._lock:
+            if self._has_ended:
+                return
+            self._has_ended = True
+            self.rest()
         if self._open.get(type(self).__name__) is self:
             del self._open[type(self).__name__]
         self.send({"kind": "closed"})
@@ -87,9 +97,16 @@ class CourseWidget(anywidget.AnyWidget):
         super().close()
 
     def _hear(self, content: Mapping[str, Any]) -> None:
-        if not self._has_ended:
-            self.receive(content)
-        elif content.get("kind") == "gone":
+        left = content.get("kind") == "leave"
+        with self._lock:
+            self._heard_at = time.monotonic()
+            if not self._has_ended:
+                if left:
+                    self.rest()
+                else:
+                    self.receive(content)
+                return
+        if left:
             self.close()
         else:
             self.send({"kind": "closed"})

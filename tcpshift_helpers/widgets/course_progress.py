@@ -88,16 +88,13 @@ class CourseProgress(CourseWidget):
         """`hello` and `again` make the checks."""
         if content.get("kind") not in {"hello", "again"}:
             return
-        if self._worker is None:
+        if self._worker is None or not self._worker.wake():
             self._worker = Worker("tcpshift-progress", self._step)
-        else:
-            self._worker.wake()
 
-    def end(self) -> None:
+    def rest(self) -> None:
         """End the thread."""
         if self._worker is not None:
             self._worker.stop()
-        super().end()
 
     def _step(self) -> None:
         self._outcomes = {}

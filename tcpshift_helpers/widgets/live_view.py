@@ -1,18 +1,19 @@
 """Live traffic: a dot for each connection, from the client through the gateway to the version that answered.
 
-Probes run from Start to Pause, at ten a second at most, and are told to the page four times a second.
+Probes run from Start to Pause, at ten a second at most, and are told to the page four times a second. They end, too,
+when the cluster is gone; Start begins anew.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tcpshift_helpers import distribution, ingress, plots
-from tcpshift_helpers.errors import TcpShiftError, UsageError
+from tcpshift_helpers import distribution, plots
+from tcpshift_helpers.errors import ClusterUnreachableError, TcpShiftError, UsageError
 from tcpshift_helpers.language import gettext as _
-from tcpshift_helpers.probe_stream import PER_SECOND, ProbeStream
-from tcpshift_helpers.widgets.base import CourseWidget, module_of
-from tcpshift_helpers.widgets.worker import Worker
+from tcpshift_helpers.probe_stream import PER_SECOND
+from tcpshift_helpers.widgets.base import module_of
+from tcpshift_helpers.widgets.probing import ProbingWidget
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,22 +45,20 @@ def live(cluster: Cluster, route: str = "tcp-echo", *, per_second: float = PER_S
     return LiveView(cluster, route, per_second)
 
 
-class LiveView(CourseWidget):
-    """The view. See `live`."""
+class LiveView(ProbingWidget):
+    """The view. See `live`.
 
+    Attributes:
+        is_running: whether Start was pressed last.
+    """
+
+    THREAD = "tcpshift-live"
     _esm = module_of("live_view.js")
 
     def __init__(self, cluster: Cluster, route: str, per_second: float) -> None:
-        self._cluster, self._route, self._per_second = cluster, route, per_second
+        self.is_running = False
         self._counts = distribution.Counts({})
-        self._stream: ProbeStream | None = None
-        self._worker: Worker | None = None
-        super().__init__(_labels(route))
-
-    @property
-    def is_running(self) -> bool:
-        """Whether it probes."""
-        return self._worker is not None
+        super().__init__(_labels(route), cluster, route, per_second=per_second)
 
     def in_words(self) -> str:
         """Where connections went."""
@@ -71,35 +70,32 @@ class LiveView(CourseWidget):
 
     def receive(self, content: Mapping[str, Any]) -> None:
         """`hello` asks how things stand, `start` and `pause` are the button."""
-        if content.get("kind") == "start" and self._worker is None:
-            self._worker = Worker("tcpshift-live", self._step)
+        if content.get("kind") == "start":
+            self.is_running = True
         elif content.get("kind") == "pause":
-            self._stop()
-        if self._worker is None:
+            self.is_running = False
+            self.rest()
+        if self.is_running:
+            self.work()
+        else:
             self._tell([])
 
-    def end(self) -> None:
-        """End the probes and the thread."""
-        self._stop()
-        super().end()
-
-    def _stop(self) -> None:
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            worker.stop()
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
-
-    def _step(self) -> float:
+    def step(self) -> float | None:
+        """Tell the page of the connections since the last step."""
+        if not self.is_running:
+            return None
         try:
-            if self._stream is None:
-                host, port = ingress.find(self._cluster, self._route)[0]
-                self._stream = ProbeStream(host, port, per_second=self._per_second)
+            return self._step()
+        except ClusterUnreachableError as error:
+            self.is_running = False
+            self._tell([], str(error))
+            return None
         except TcpShiftError as error:
             self._tell([], _("{reason}\nTrying again …").format(reason=error))
             return _RETRY_SECONDS
-        frame = self._stream.take()
+
+    def _step(self) -> float:
+        frame = self.take()
         now = distribution.counts(frame)
         self._counts += now
         # A probe that waits for its answer says nothing, and nothing has changed then.
@@ -107,6 +103,9 @@ class LiveView(CourseWidget):
         if now.failed and not now.answered:
             trouble = _("The gateway gives no answer ({reason}). Trying again …").format(reason=frame["error"].iloc[-1])
         self._tell([word if isinstance(word, str) else None for word in frame["answer"]], trouble)
+        if trouble:
+            # It may be the cluster that is gone.
+            self._cluster.api.request("GET", "/version")
         return _STEP_SECONDS
 
     def _tell(self, answers: list[str | None], trouble: str | None = "") -> None:

@@ -11,14 +11,14 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from tcpshift_helpers import distribution, ingress, istio, routes
+from tcpshift_helpers import distribution, istio, routes
 from tcpshift_helpers.api import JSON_PATCH
-from tcpshift_helpers.errors import TcpShiftError
+from tcpshift_helpers.errors import ClusterUnreachableError, TcpShiftError
 from tcpshift_helpers.language import gettext as _
 from tcpshift_helpers.language import listed, paragraph
-from tcpshift_helpers.probe_stream import ProbeStream
-from tcpshift_helpers.widgets.base import CourseWidget, module_of
-from tcpshift_helpers.widgets.worker import Newest, Worker
+from tcpshift_helpers.widgets.base import module_of
+from tcpshift_helpers.widgets.probing import ProbingWidget
+from tcpshift_helpers.widgets.worker import Newest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tcpshift_helpers.connection import Cluster
 
 _STEP_SECONDS = 0.25
+_RETRY_SECONDS = 2.0
 _LOOK_SECONDS = 1.0  # how often the rule is read, in case that somebody else changes it
 _IN_FORCE_SECONDS = 10.0
 _REMEMBERED = 20
@@ -47,13 +48,13 @@ def weights(cluster: Cluster, route: str = "tcp-echo") -> WeightPanel:
     return WeightPanel(cluster, route)
 
 
-class WeightPanel(CourseWidget):
+class WeightPanel(ProbingWidget):
     """The panel. See `weights`."""
 
+    THREAD = "tcpshift-weights"
     _esm = module_of("weight_panel.js")
 
     def __init__(self, cluster: Cluster, route: str) -> None:
-        self._cluster, self._route = cluster, route
         self._set = istio.weights(cluster, route)
         self._counts = distribution.Counts({})
         self._since: datetime | None = None
@@ -62,9 +63,7 @@ class WeightPanel(CourseWidget):
         self._history: deque[str] = deque(maxlen=_REMEMBERED)
         self._wanted: Newest[int] = Newest()
         self._looked = 0.0
-        self._stream: ProbeStream | None = None
-        self._worker: Worker | None = None
-        super().__init__(_labels(route))
+        super().__init__(_labels(route), cluster, route)
 
     def in_words(self) -> str:
         """What is set, what was observed, and whether they fit."""
@@ -78,20 +77,10 @@ class WeightPanel(CourseWidget):
             self._wanted.put(min(100, max(0, round(content["percent"]))))
         elif content.get("kind") == "again":
             self._since = None
-        if self._worker is None:
-            self._worker = Worker("tcpshift-weights", self._step)
-        else:
-            self._worker.wake()
+        self.work()
 
-    def end(self) -> None:
-        """End the probes and the thread."""
-        if self._worker is not None:
-            self._worker.stop()
-        if self._stream is not None:
-            self._stream.close()
-        super().end()
-
-    def _step(self) -> float:
+    def step(self) -> float:
+        """Set what is wished for, follow the rule, count, and tell the page."""
         wanted = self._wanted.take()
         if wanted is not None:
             self._change(wanted)
@@ -101,8 +90,11 @@ class WeightPanel(CourseWidget):
             self._unreachable = ""
         except TcpShiftError as error:
             self._unreachable = str(error)
+            self.end_probes()
         self._tell()
-        return 0.0 if self._wanted.waits else _STEP_SECONDS
+        if self._wanted.waits:
+            return 0.0
+        return _RETRY_SECONDS if self._unreachable else _STEP_SECONDS
 
     def _change(self, percent: int) -> None:
         """Set a share, and wait for it, unless another one is wished for by then."""
@@ -115,7 +107,8 @@ class WeightPanel(CourseWidget):
             self._await_force()
             self._refused = ""
         except TcpShiftError as error:
-            self._refused = str(error)
+            # That nothing answers is said, and forgotten, by who looks next.
+            self._refused = "" if isinstance(error, ClusterUnreachableError) else str(error)
             self._remember(_("v2 {percent}%: not done").format(percent=percent))
             return
         if self._in_force:
@@ -130,7 +123,10 @@ class WeightPanel(CourseWidget):
 
     def _look(self) -> None:
         """Follow the rule where somebody else changes it."""
-        if not self._in_force or time.monotonic() - self._looked < _LOOK_SECONDS:
+        if not self._in_force:
+            self._await_force()
+            return
+        if time.monotonic() - self._looked < _LOOK_SECONDS:
             return
         self._looked = time.monotonic()
         there = istio.weights(self._cluster, self._route)
@@ -147,10 +143,7 @@ class WeightPanel(CourseWidget):
 
     def _measure(self) -> None:
         """Count the probes that began after the rule came into force."""
-        if self._stream is None:
-            host, port = ingress.find(self._cluster, self._route)[0]
-            self._stream = ProbeStream(host, port)
-        frame = self._stream.take()
+        frame = self.take()
         if self._since is None:
             self._since, self._counts = datetime.now(UTC), distribution.Counts({})
         if self._in_force:

@@ -20,31 +20,44 @@ class Worker:
 
         Args:
             name: of the thread.
-            step: does a piece of work, and says after how many seconds the next is due; None for not before `wake`.
+            step: does a piece of work, and says after how many seconds the next is due; None for no other.
         """
         self._step = step
+        self._lock = threading.Lock()
         self._woken = threading.Event()
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def wake(self) -> None:
-        """Do the next step now."""
-        self._woken.set()
+    def wake(self) -> bool:
+        """Do the next step now; False when it has ended and there will be none."""
+        with self._lock:
+            self._woken.set()
+            return not self._stopped
 
     def stop(self) -> None:
-        """End after the step that is being done."""
-        self._stopped = True
-        self._woken.set()
-        if self._thread is not threading.current_thread():
-            self._thread.join(_STOP_SECONDS)
+        """End after the step that is being done, and wait for that."""
+        with self._lock:
+            self._stopped = True
+            self._woken.set()
+        self._thread.join(_STOP_SECONDS)
 
     def _run(self) -> None:
+        try:
+            self._work()
+        finally:
+            self._stopped = True
+
+    def _work(self) -> None:
         while not self._stopped:
             self._woken.clear()
             pause = self._step()
-            if not self._stopped:
+            if pause is not None:
                 self._woken.wait(pause)
+                continue
+            with self._lock:
+                # Who woke it during the last step was promised another.
+                self._stopped = self._stopped or not self._woken.is_set()
 
 
 class Newest(Generic[_Wish]):

@@ -70,9 +70,15 @@ function spokenLine(milliseconds = 0) {
   };
 }
 
+// Longer than the kernel waits for an API server that may be restarting (6 s); that its own process is gone is known at once.
+const SILENCE_MILLISECONDS = 10000;
+// Often enough for a kernel that stops probing after a minute without a word.
+const HERE_MILLISECONDS = 10000;
+
 /**
  * The line to the kernel: `hear` gets each message. Where a word was sent, or `awaited()` says that more has to come, and
- * nothing arrives for three seconds, or the kernel lets go, `silent` is called with what to say.
+ * nothing arrives for some seconds, or the kernel lets go, `silent` is called with what to say. The kernel learns in turn
+ * that somebody looks, and when the page is closed.
  */
 function line(model, { hear, silent, awaited = () => false }) {
   const labels = model.get("labels");
@@ -91,8 +97,20 @@ function line(model, { hear, silent, awaited = () => false }) {
     if (!hasEnded) silent(labels.silent, false);
   };
   const watch = setInterval(() => {
-    if (!hasEnded && (waits || awaited()) && performance.now() - heardAt > 3000) silent(labels.silent, false);
+    const late = performance.now() - heardAt > SILENCE_MILLISECONDS;
+    if (!hasEnded && !document.hidden && (waits || awaited()) && late) silent(labels.silent, false);
   }, 500);
+  const here = () => {
+    if (!hasEnded && !document.hidden && awaited()) model.send({ kind: "here" });
+  };
+  const beat = setInterval(here, HERE_MILLISECONDS);
+  const onVisibility = () => {
+    heardAt = performance.now();
+    here();
+  };
+  const leave = () => model.send({ kind: "leave" });
+  document.addEventListener("visibilitychange", onVisibility);
+  window.addEventListener("pagehide", leave);
   model.on("msg:custom", onMessage);
   model.on("comm_live_update", onLive);
   const tell = (kind, fields = {}) => {
@@ -105,9 +123,12 @@ function line(model, { hear, silent, awaited = () => false }) {
     tell,
     end() {
       clearInterval(watch);
+      clearInterval(beat);
+      document.removeEventListener("visibilitychange", onVisibility);
+      window.removeEventListener("pagehide", leave);
       model.off("msg:custom", onMessage);
       model.off("comm_live_update", onLive);
-      if (hasEnded) model.send({ kind: "gone" });
+      leave();
     },
   };
 }

@@ -17,9 +17,23 @@ function render({ model, el }) {
   const said = spokenLine(5000);
   const counts = {};
   const dots = drawn("g", { class: "dots" });
+  /** A connection's mark: its form tells it, too, and not its colour alone. */
+  const shape = (answer, role) => {
+    const look = { class: `${role} ${answer ?? "failure"}`, "data-answer": answer ?? "failure" };
+    if (answer === null) return drawn("path", { ...look, d: "M-6,-6 L6,6 M-6,6 L6,-6" });
+    if (answer === "two") return drawn("rect", { ...look, x: -6, y: -6, width: 12, height: 12 });
+    return drawn("circle", { ...look, r: 7 });
+  };
   const box = (name, ...lines) => {
     const [x, y] = PLACES[name];
-    const group = drawn("g", { class: `box ${name}` }, drawn("rect", { x: x - 62, y: y - 30, width: 124, height: 60 }));
+    const area = { x: x - 62, y: y - 30, width: 124, height: 60 };
+    const group = drawn("g", { class: `box ${name}` }, drawn("rect", area));
+    if (name === "one" || name === "two") {
+      // Colour and hatch of a surface are layers of a CSS background, which SVG's own forms have none of.
+      const mark = shape(name, "mark");
+      mark.setAttribute("transform", `translate(${x - 46},${y - 14})`);
+      group.append(drawn("foreignObject", area, element("div", { class: `filled ${name}` })), mark);
+    }
     lines.forEach((text, place) =>
       group.append(drawn("text", { x, y: y + (lines.length === 1 ? 5 : place * 20 - 5), "text-anchor": "middle" }, text)));
     return group;
@@ -41,15 +55,9 @@ function render({ model, el }) {
 
   /** Where a connection goes; what the course does not know ends at the gateway, as do failures. */
   const way = (answer) => [PLACES.client, PLACES.gateway, ...(answer in PLACES ? [PLACES[answer]] : [])];
-  const shape = (answer) => {
-    const look = { class: `dot ${answer ?? "failure"}`, "data-answer": answer ?? "failure" };
-    if (answer === null) return drawn("path", { ...look, d: "M-6,-6 L6,6 M-6,6 L6,-6" });
-    if (answer === "two") return drawn("rect", { ...look, x: -6, y: -6, width: 12, height: 12 });
-    return drawn("circle", { ...look, r: 7 });
-  };
   const go = (answer) => {
     if (dots.childElementCount >= MOST_DOTS) return;
-    const dot = shape(answer);
+    const dot = shape(answer, "dot");
     dots.append(dot);
     const places = way(answer);
     if (calm.matches) {

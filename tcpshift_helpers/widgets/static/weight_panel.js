@@ -37,7 +37,8 @@ function render({ model, el }) {
   const word = element("strong", { class: "word" });
   const verdict = element("span", { class: "verdict" });
   const status = spokenLine(2000);
-  const history = element("ol", { class: "history" });
+  // It scrolls, so that the keyboard must get there.
+  const history = element("ol", { class: "history", tabindex: 0, "aria-label": labels.history });
 
   root.append(
     element("form", { submit }, element("label", {}, labels.share, slider), number, apply, again),
@@ -47,7 +48,7 @@ function render({ model, el }) {
       element("span", {}, labels.observed), element("div", { class: "bar" }, observedBar, whisker)),
     element("p", {}, setText),
     element("p", {}, observedText),
-    element("p", {}, word, " ", verdict),
+    element("p", {}, word, verdict),
     element("h5", {}, labels.history),
     history,
   );
@@ -67,7 +68,7 @@ function render({ model, el }) {
       whisker.style.width = `${high - low}%`;
       say(word, state.word);
       // The word stands before it, in bold.
-      say(verdict, state.verdict.startsWith(state.word) ? state.verdict.slice(state.word.length) : state.verdict);
+      say(verdict, state.verdict.slice(state.word.length));
       const notice = state.trouble || (state.in_force ? "" : labels.waiting);
       status.say(notice, notice || `${state.set} ${state.word}`);
       if (history.childElementCount !== state.history.length || history.firstChild?.textContent !== state.history[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -62,3 +63,11 @@ def threads() -> list[str]:
     """Threads that belong to widgets."""
     ours = ("tcpshift-weights", "tcpshift-live", "tcpshift-progress", "tcpshift-probe-stream")
     return [thread.name for thread in threading.enumerate() if thread.name in ours]
+
+
+def until_no_thread() -> None:
+    """Wait until no widget works any more, though nobody told one to end."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while threads():
+        assert time.monotonic() < deadline, threads()
+        time.sleep(0.05)

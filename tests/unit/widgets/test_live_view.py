@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tcpshift_helpers import widgets
+from tcpshift_helpers import connect, course, widgets
 from tcpshift_helpers.errors import UsageError
+from tcpshift_helpers.sandbox import supervisor
+from tcpshift_helpers.widgets import probing
 
-from .conftest import threads
+from .conftest import threads, until_no_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tcpshift_helpers.connection import Cluster
+    from tcpshift_helpers.sandbox.home import Home
 
     from ..tcp_server import Serve
     from .conftest import Page
@@ -37,6 +42,11 @@ def gateway(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TCP_INGRESS_PORT", str(serve(answer)))
 
 
+def counted(batch: dict[str, Any]) -> int:
+    """How many connections a batch says there were."""
+    return sum(batch["counts"].values())
+
+
 @pytest.mark.usefixtures("gateway")
 def test_every_connection_is_told_once_and_counted(page: Callable[..., Page]) -> None:
     shown = page(widgets.live(NO_CLUSTER, per_second=50))
@@ -44,7 +54,7 @@ def test_every_connection_is_told_once_and_counted(page: Callable[..., Page]) ->
     assert threads() == []
     assert not shown.told[-1]["running"]
     shown.say("start")
-    shown.wait_for(lambda batch: sum(batch["counts"].values()) >= 10)
+    shown.wait_for(lambda batch: counted(batch) >= 10)
     shown.say("pause")
     assert threads() == []
     last = shown.told[-1]
@@ -61,21 +71,76 @@ def test_it_goes_on_after_a_pause(page: Callable[..., Page]) -> None:
     shown = page(widgets.live(NO_CLUSTER, per_second=50))
     for least in (1, 8):
         shown.say("start")
-        shown.wait_for(lambda batch, least=least: sum(batch["counts"].values()) >= least)
+        shown.wait_for(lambda batch, least=least: counted(batch) >= least)
         shown.say("pause")
 
 
+@pytest.mark.sandbox
+@pytest.mark.timeout(180)
 def test_a_gateway_that_is_down_is_said_in_words_and_tried_again(
-    page: Callable[..., Page], monkeypatch: pytest.MonkeyPatch, serve: Serve
+    page: Callable[..., Page], monkeypatch: pytest.MonkeyPatch, sandbox: Cluster
 ) -> None:
     monkeypatch.setenv("INGRESS_HOST", "127.0.0.1")
     monkeypatch.setenv("TCP_INGRESS_PORT", "1")
-    shown = page(widgets.live(NO_CLUSTER))
+    shown = page(widgets.live(sandbox))
     shown.say("start")
     failed = shown.wait_for(lambda batch: batch["failed"])
     assert failed["answers"] == [None]
     assert failed["trouble"] == "The gateway gives no answer (refused: nothing listens there). Trying again …"
     shown.wait_for(lambda batch: batch["failed"] >= 2)
+
+
+@pytest.mark.sandbox
+@pytest.mark.timeout(240)
+def test_a_sandbox_that_is_stopped_under_it_is_said_with_what_to_do_and_ends_it(
+    page: Callable[..., Page], home: Home
+) -> None:
+    supervisor.start(home)
+    cluster = connect(kubeconfig=home.kubeconfig)
+    course.begin(cluster, "03")
+    shown = page(widgets.live(cluster))
+    shown.say("start")
+    shown.wait_for(lambda batch: batch["answers"])
+    supervisor.stop(home)
+    gone = shown.wait_for(lambda batch: not batch["running"])
+    assert gone["trouble"] == (
+        f"Nothing answers at {cluster.server} (connection refused).\n"
+        "The sandbox is down: run connect() again, or tcpshift up in a terminal."
+    )
+    until_no_thread()
+    shown.say("start")
+    shown.wait_for(lambda batch: batch["running"] is False and batch["trouble"] == gone["trouble"])
+    until_no_thread()
+    supervisor.start(home)
+    shown.say("start")
+    shown.wait_for(lambda batch: batch["answers"] and set(batch["answers"]) == {"one"} and not batch["trouble"])
+
+
+@pytest.mark.usefixtures("gateway")
+def test_a_page_that_leaves_ends_the_probes_until_it_is_back(page: Callable[..., Page]) -> None:
+    shown = page(widgets.live(NO_CLUSTER, per_second=50))
+    shown.say("start")
+    shown.wait_for(lambda batch: batch["answers"])
+    shown.say("leave")
+    assert threads() == []
+    before = shown.told[-1]
+    shown.say("hello")
+    assert shown.wait_for(lambda batch: counted(batch) > counted(before))["running"]
+
+
+@pytest.mark.usefixtures("gateway")
+def test_a_page_that_is_not_heard_ends_the_probes_until_it_is(
+    page: Callable[..., Page], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = page(widgets.live(NO_CLUSTER, per_second=50))
+    shown.say("start")
+    shown.wait_for(lambda batch: batch["answers"])
+    with monkeypatch.context() as patched:
+        patched.setattr(probing, "UNHEARD_SECONDS", 0.5)
+        until_no_thread()
+    before = shown.told[-1]
+    shown.say("here")
+    assert shown.wait_for(lambda batch: counted(batch) > counted(before))["running"]
 
 
 def test_a_cluster_that_is_gone_is_said_in_words(page: Callable[..., Page], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +170,7 @@ def test_a_view_that_left_the_page_after_its_end_is_forgotten(page: Callable[...
     old = page(widgets.live(NO_CLUSTER))
     old.widget.end()
     assert old.widget.comm is not None
-    old.say("gone")
+    old.say("leave")
     assert old.widget.comm is None
 
 
