@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import runpy
 import subprocess
@@ -47,14 +48,26 @@ def _tracked_files() -> list[Path]:
     return [ROOT / name for name in names.split("\0") if name and (ROOT / name).is_file()]
 
 
-def test_conda_installs_the_python_that_pyproject_asks_for_and_leaves_the_rest_to_pip() -> None:
+def test_conda_and_binder_install_the_oldest_python_that_will_do_and_what_is_locked() -> None:
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     dependencies = environment["dependencies"]
-    assert f"python{PYPROJECT['project']['requires-python']}" in dependencies
     assert environment["name"] == PYPROJECT["project"]["name"]
-    # Only the project itself: a package named here, too, could drift away from pyproject.toml.
-    assert [entry for entry in dependencies if not isinstance(entry, str)] == [{"pip": ["-e ."]}]
-    assert {re.split("[<>=]", entry)[0] for entry in dependencies if isinstance(entry, str)} == {"python", "pip"}
+    # What is locked, and nothing else: a package named here, too, could drift away from it.
+    assert [entry for entry in dependencies if not isinstance(entry, str)] == [{"pip": ["-r requirements.lock"]}]
+    python, pip = (entry for entry in dependencies if isinstance(entry, str))
+    assert pip == "pip"
+    # How repo2docker finds the version; where it finds none, it takes Python 3.10.
+    # Source: PYTHON_REGEX in repo2docker/buildpacks/conda/__init__.py.
+    found = re.match(r"python\s*=+\s*([\d\.]*)", python)
+    assert found
+    assert f">={found[1]}" == PYPROJECT["project"]["requires-python"]
+
+
+def test_binder_finds_a_post_build_script_that_can_be_run() -> None:
+    assert os.access(ROOT / "postBuild", os.X_OK)
+    assert (ROOT / "postBuild").read_text(encoding="utf-8").startswith("#!/usr/bin/env bash\n")
+    # With one of these, repo2docker would look at nothing else.
+    assert [name for name in ("binder", ".binder", "Dockerfile") if (ROOT / name).exists()] == []
 
 
 def test_every_dependency_is_locked() -> None:
