@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import sys
 import threading
+import traceback
 from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
@@ -258,7 +260,7 @@ class Informing:
 
     goes_on: bool
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
         self.told: list[Event] = []
         self.refusals: list[str] = []
         self.away = self.lists = self.version = 0
@@ -267,7 +269,7 @@ class Informing:
         self._back_off = threading.Event()
         self._stopping = False
         self.failure: Exception | None = None
-        self._thread = threading.Thread(target=self._guarded, daemon=True)
+        self._thread = threading.Thread(target=self._guarded, name=name, daemon=True)
 
     def objects(self) -> dict[str, Object]:
         """The copy, by name."""
@@ -287,9 +289,13 @@ class Informing:
 
     def join(self, timeout: float) -> None:
         self._thread.join(timeout)
-        assert not self._thread.is_alive(), "it does not end"
+        assert not self._thread.is_alive(), f"{self._thread.name} does not end; it is at\n{self._place()}"
         if self.failure:
             raise self.failure
+
+    def _place(self) -> str:
+        frame = sys._current_frames().get(self._thread.ident or 0)
+        return "".join(traceback.format_stack(frame)) if frame else "its end"
 
     def _guarded(self) -> None:
         try:
@@ -311,7 +317,7 @@ class InformerOf(Informing):
     """An informer around a library."""
 
     def __init__(self, library: type[Library], home: Home, namespace: str) -> None:
-        super().__init__()
+        super().__init__(library.__name__)
         self.goes_on = library.goes_on
         self._made_by = lambda: library(home.kubeconfig, namespace)
         self._objects: dict[str, Object] = {}
@@ -383,7 +389,7 @@ class OurOwn(Informing):
     goes_on = False
 
     def __init__(self, home: Home, namespace: str) -> None:
-        super().__init__()
+        super().__init__(OurOwn.__name__)
         self._home, self._namespace = home, namespace
         self._informer: Informer | None = None
         self._ended = asyncio.Event()

@@ -115,11 +115,15 @@ class Namespace:
             case _:
                 self.change(name, f"number {number}")
 
+    def catch_up(self, name: str) -> None:
+        """Create an object, and wait until every informer knows of it."""
+        self.create(name)
+        newest = version_of(self.server.api.get(f"{self.path}/{name}").body)
+        self.until_all(lambda informer: informer.version >= newest, name)
+
     def end(self) -> Outcome:
         """What there is once every informer knows of the last write; they are stopped then."""
-        self.create("last")
-        newest = int(self.server.api.get(f"{self.path}/last").body["metadata"]["resourceVersion"])
-        self.until_all(lambda informer: informer.version >= newest, "the last write")
+        self.catch_up("last")
         told = {name: Told.by(informer) for name, informer in self.informers.items()}
         listed = self.server.api.get(self.path).body["items"]
         version = self.first["metadata"]["resourceVersion"]
@@ -216,6 +220,7 @@ def through_restarts(server: Server) -> Outcome:
     namespace = Namespace(server, "restarts", informers(server, "restarts"))
     for number in range(WRITES):
         if number in KILLS:
+            namespace.catch_up(f"before-{number}")  # who is still away loses the server only once
             server.kill()
         namespace.write(number)
     return namespace.end()
