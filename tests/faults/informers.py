@@ -330,7 +330,7 @@ class InformerOf(Informing):
             return _by_name(library.list()[0])
 
     def _run(self) -> None:
-        library = self._made_by()  # here, for kr8s has one client for each thread
+        library = self._made_by()  # here, for kr8s has one client for each event loop
         try:
             version = ""
             while not self._stopping:

@@ -11,7 +11,7 @@ import http.client
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -133,6 +133,10 @@ class Namespace:
         self.create("end")
         for informer in self.informers.values():
             informer.join(30)
+        for name, informer in self.informers.items():
+            # Only now: kr8s shares one connection between threads, and closes it for all.
+            told[name].fresh.update(informer.fresh())
+            del told[name].fresh["end"]
         return Outcome(
             {obj["metadata"]["name"]: version_of(obj) for obj in listed},
             [("ADDED", obj["metadata"]["name"], version_of(obj)) for obj in self.first["items"]],
@@ -151,27 +155,25 @@ class Told:
     Attributes:
         goes_on: it goes on from the version it has seen when the server is lost.
         copy: its objects.
-        fresh: the same library's list.
         events: what it has told, in order.
         lists: how often it has listed.
         away: how often it has lost the server.
         refusals: what the server said of versions that were too old.
+        fresh: the same library's list, once the informer has ended.
     """
 
     goes_on: bool
     copy: dict[str, Object]
-    fresh: dict[str, Object]
     events: list[Event]
     lists: int
     away: int
     refusals: list[str]
+    fresh: dict[str, Object] = field(default_factory=dict)
 
     @classmethod
     def by(cls, informer: Informing) -> Told:
         events, refusals = list(informer.told), list(informer.refusals)
-        return cls(
-            informer.goes_on, informer.objects(), informer.fresh(), events, informer.lists, informer.away, refusals
-        )
+        return cls(informer.goes_on, informer.objects(), events, informer.lists, informer.away, refusals)
 
 
 @dataclass(frozen=True)
