@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import anywidget
 import traitlets
 
-from tcpshift_helpers import language, palette
+from tcpshift_helpers import language, palette, plots
 from tcpshift_helpers.language import gettext as _
 from tcpshift_helpers.progress import is_wanted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from tcpshift_helpers.plots import Picture
 
 STATIC = Path(__file__).parent / "static"
 
@@ -69,7 +67,7 @@ class CourseWidget(anywidget.AnyWidget):
         """The widget as plain text."""
         raise NotImplementedError
 
-    def still(self) -> Picture | None:
+    def still(self) -> plots.Picture | None:
         """The widget as a picture, if it is one."""
         return None
 
@@ -111,10 +109,21 @@ class CourseWidget(anywidget.AnyWidget):
         else:
             self.send({"kind": "closed"})
 
+    def _ipython_display_(self) -> None:
+        """What a cell shows: the widget; where nobody can click, its picture with the words below, or the words alone."""
+        from IPython.display import display  # noqa: PLC0415 - only notebooks have it loaded
+
+        picture = None if is_wanted() else self.still()
+        if picture is not None:
+            plots.show(picture)
+            return
+        data, metadata = self._repr_mimebundle_()
+        display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
+
     def _repr_mimebundle_(self, **_asked: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        picture = self.still()
         data: dict[str, Any] = {"text/plain": self.in_words()}
         metadata: dict[str, Any] = {}
-        picture = self.still()
         if picture is not None:
             data["image/png"], metadata["image/png"] = picture.as_output()
         if is_wanted() and self.comm is not None:

@@ -6,12 +6,14 @@ when the cluster is gone; Start begins anew.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
-from tcpshift_helpers import distribution, plots
+from tcpshift_helpers import distribution, ingress, netcat, plots
 from tcpshift_helpers.errors import ClusterUnreachableError, TcpShiftError, UsageError
 from tcpshift_helpers.language import gettext as _
 from tcpshift_helpers.probe_stream import PER_SECOND
+from tcpshift_helpers.progress import is_wanted
 from tcpshift_helpers.widgets.base import module_of
 from tcpshift_helpers.widgets.probing import ProbingWidget
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 _STEP_SECONDS = 0.25
 _RETRY_SECONDS = 2.0
 _MOST_PER_SECOND = 50.0
+_IN_A_PICTURE, _AT_ONCE = 50, 5
 
 
 def live(cluster: Cluster, route: str = "tcp-echo", *, per_second: float = PER_SECOND) -> LiveView:
@@ -65,7 +68,12 @@ class LiveView(ProbingWidget):
         return plots.traffic_alt_text(self._counts)
 
     def still(self) -> plots.Picture:
-        """The view as a picture, with the counts of now."""
+        """The view as a picture, with the counts of now; where nobody can press Start, a few connections are made for it."""
+        if not is_wanted() and self._counts == distribution.Counts({}):
+            with contextlib.suppress(TcpShiftError):
+                host, port = ingress.find(self._cluster, self._route)[0]
+                frame = netcat.probe(host, port, _IN_A_PICTURE, at_once=_AT_ONCE, progress=False)
+                self._counts = distribution.counts(frame)
         return plots.traffic(self._counts)
 
     def receive(self, content: Mapping[str, Any]) -> None:

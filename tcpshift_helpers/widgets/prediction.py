@@ -9,22 +9,26 @@ import traitlets
 from tcpshift_helpers.errors import UsageError
 from tcpshift_helpers.language import gettext as _
 from tcpshift_helpers.language import listed, paragraph
+from tcpshift_helpers.widgets import questions
 from tcpshift_helpers.widgets.base import CourseWidget, module_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-def predict(question: str, answers: Sequence[str] | range) -> Prediction:
+def predict(question: str, answers: Sequence[str] | range | None = None) -> Prediction:
     """A question to answer before the next cell is run. `reveal` compares afterwards.
 
     Args:
-        question: the question.
+        question: the question; without `answers`, the name of one of the course's own (`questions.QUESTIONS`).
         answers: what to choose from, or a range of whole numbers to give one of.
 
     Raises:
-        UsageError: fewer than two answers.
+        UsageError: fewer than two answers, or no question of that name.
     """
+    if answers is None:
+        asked = questions.named(question)
+        question, answers = str(asked.text), asked.answers
     if len(answers) < 2:
         raise UsageError(_("A question needs two answers or more to choose from."))
     return Prediction(question, answers)

@@ -2,6 +2,7 @@
 
 One thread sets, waits until the rule is in force, and counts probes since then. However often Apply is clicked, the
 thread sets the newest value next, so that the last one is in force in the end and nothing piles up.
+Probes end when there are enough to judge by, and begin anew with the next change: a panel that is left open makes no traffic.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ _RETRY_SECONDS = 2.0
 _LOOK_SECONDS = 1.0  # how often the rule is read, in case that somebody else changes it
 _IN_FORCE_SECONDS = 10.0
 _REMEMBERED = 20
+_ENOUGH = 600  # at 50% the interval is then 8 points wide
 
 
 def weights(cluster: Cluster, route: str = "tcp-echo") -> WeightPanel:
@@ -142,12 +144,18 @@ class WeightPanel(ProbingWidget):
         self._tell()
 
     def _measure(self) -> None:
-        """Count the probes that began after the rule came into force."""
+        """Count the probes that began after the rule came into force, until there are enough."""
+        if self._has_enough():
+            self.end_probes()
+            return
         frame = self.take()
         if self._since is None:
             self._since, self._counts = datetime.now(UTC), distribution.Counts({})
         if self._in_force:
             self._counts += distribution.counts(frame[frame["started_at"] >= self._since])
+
+    def _has_enough(self) -> bool:
+        return self._since is not None and self._counts.answered + self._counts.failed >= _ENOUGH
 
     def _tell(self) -> None:
         row = self._share_of_v2()
@@ -185,7 +193,7 @@ class WeightPanel(ProbingWidget):
 
     def _observed_in_words(self) -> str:
         row = self._share_of_v2()
-        return _(
+        observed = _(
             "Observed: {count} of {total} connections went to v2, {percent:.1f}%; 95% interval {low:.1f}% to {high:.1f}%."
         ).format(
             count=int(row["count"]),
@@ -194,6 +202,9 @@ class WeightPanel(ProbingWidget):
             low=row["low_percent"],
             high=row["high_percent"],
         )
+        if not self._has_enough():
+            return observed
+        return paragraph([observed, _("That is enough: no more connections until you set a share or count anew.")])
 
 
 def _split(there: Mapping[str, int], percent: int) -> dict[str, int]:

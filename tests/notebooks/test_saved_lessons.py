@@ -134,6 +134,14 @@ def test_the_saved_run_went_well(path: Path) -> None:
 
 
 @each_lesson
+def test_a_widget_is_saved_as_what_can_be_seen_without_a_kernel(path: Path) -> None:
+    # A model's id means nothing in the next session: JupyterLab would show an error in the widget's place.
+    assert "widgets" not in nbformat.read(path, as_version=4).metadata
+    kinds = {kind for cell in code_cells(path) for output in cell.outputs for kind in output.get("data", {})}
+    assert kinds <= {"text/plain", "text/html", "image/png"}
+
+
+@each_lesson
 def test_figures_have_words_for_those_who_cannot_see_them(path: Path) -> None:
     for cell in code_cells(path):
         for output, following in itertools.pairwise([*cell.outputs, {}]):

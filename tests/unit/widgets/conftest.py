@@ -59,6 +59,19 @@ def page() -> Iterator[Callable[[CourseWidget], Page]]:
     assert threads() == []
 
 
+@pytest.fixture
+def displayed(monkeypatch: pytest.MonkeyPatch) -> Callable[[CourseWidget], list[dict[str, Any]]]:
+    """What a cell shows of a widget: the data of each output."""
+
+    def display(widget: CourseWidget) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        monkeypatch.setattr("IPython.display.display", lambda data, **_: found.append(data))
+        widget._ipython_display_()
+        return found
+
+    return display
+
+
 def threads() -> list[str]:
     """Threads that belong to widgets."""
     ours = ("tcpshift-weights", "tcpshift-live", "tcpshift-progress", "tcpshift-probe-stream")

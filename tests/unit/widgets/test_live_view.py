@@ -12,7 +12,7 @@ import pytest
 from tcpshift_helpers import connect, course, widgets
 from tcpshift_helpers.errors import UsageError
 from tcpshift_helpers.sandbox import supervisor
-from tcpshift_helpers.widgets import probing
+from tcpshift_helpers.widgets import live_view, probing
 
 from .conftest import threads, until_no_thread
 
@@ -174,16 +174,34 @@ def test_a_view_that_left_the_page_after_its_end_is_forgotten(page: Callable[...
     assert old.widget.comm is None
 
 
-def test_where_nothing_can_be_clicked_it_is_a_picture_and_a_text(page: Callable[..., Page]) -> None:
+@pytest.mark.usefixtures("gateway")
+def test_where_nothing_can_be_clicked_it_is_a_picture_of_some_connections_with_words(
+    page: Callable[..., Page], displayed: Callable[..., list[dict[str, Any]]]
+) -> None:
     view = widgets.live(NO_CLUSTER)
     page(view)
     data, metadata = view._repr_mimebundle_()
     assert set(data) == {"text/plain", "image/png"}
-    assert data["text/plain"] == "Connections from the client through the gateway to v1 and v2: no probes."
+    assert data["text/plain"] == "Connections from the client through the gateway to v1 and v2: 25 one, 25 two."
     assert metadata["image/png"]["alt"] == data["text/plain"]
     assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
     assert view._repr_mimebundle_() == (data, metadata)
+    picture, words = displayed(view)
+    assert picture["image/png"] == data["image/png"]
+    assert data["text/plain"] in words["text/html"]
     assert threads() == []
+
+
+def test_a_picture_of_a_gateway_that_is_not_there_has_no_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INGRESS_HOST", "127.0.0.1")
+    monkeypatch.setenv("TCP_INGRESS_PORT", "none")
+    alt = "Connections from the client through the gateway to v1 and v2: no probes."
+    assert widgets.live(NO_CLUSTER).still().alt == alt
+
+
+def test_before_somebody_who_can_click_nothing_is_probed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_view, "is_wanted", lambda: True)
+    assert "no probes" in widgets.live(NO_CLUSTER).still().alt
 
 
 @pytest.mark.parametrize("rate", [0, -1, 51])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -86,3 +86,19 @@ def test_where_nothing_can_be_clicked_it_is_a_text(page: Callable[..., Page]) ->
     assert question._repr_mimebundle_() == ({"text/plain": f"Predict: {QUESTION} (0 to 10)"}, {})
     with language.only("zh-CN"):
         assert question._repr_mimebundle_()[0] == {"text/plain": f"预测：{QUESTION}（0 到 10）"}
+
+
+def test_a_question_of_the_course_is_asked_by_its_name(page: Callable[..., Page]) -> None:
+    with language.only("zh-CN"):
+        question = widgets.predict("object-that-changes")
+    page(question)
+    assert question.choices == ["Gateway", "TCPRoute", "Service"]
+    assert question.question == "同样的 20%，换成 Gateway API：更改的是哪个对象？"
+    assert widgets.predict("two-of-ten").bounds == [0, 10, 1]
+    with pytest.raises(UsageError, match=r"There is no question 'v2\?'\. Questions: two-of-ten, "):
+        widgets.predict("v2?")
+
+
+def test_a_cell_shows_the_words_where_nobody_can_click(displayed: Callable[..., list[dict[str, Any]]]) -> None:
+    shown = displayed(widgets.predict(QUESTION, range(11)))
+    assert shown == [{"text/plain": f"Predict: {QUESTION} (0 to 10)"}]

@@ -89,6 +89,22 @@ def test_what_goes_wrong_is_said_and_over_when_it_is(shifted: Cluster, page: Cal
     shown.wait_for(lambda state: is_in_force(30)(state) and not state["trouble"])
 
 
+def test_probes_end_when_there_are_enough_and_begin_again_when_asked(
+    shifted: Cluster, page: Callable[..., Page], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weight_panel, "_ENOUGH", 5)
+    shown = page(widgets.weights(shifted))
+    shown.say("hello")
+    enough = shown.wait_for(lambda state: "That is enough" in state["observed"])
+    shown.wait_for(lambda state: "tcpshift-probe-stream" not in threads())
+    shown.say("again")
+    shown.wait_for(lambda state: not state["interval"])
+    again = shown.wait_for(lambda state: "That is enough" in state["observed"])
+    shown.say("apply", percent=100)
+    shown.wait_for(lambda state: is_in_force(100)(state) and "That is enough" in state["observed"])
+    assert (enough["trouble"], again["trouble"]) == ("", "")
+
+
 @pytest.mark.parametrize("there", [{"v1": 100}, {"v2": 1}, {"v1": 80, "v2": 20}])
 def test_the_split_takes_the_names_of_the_route(there: dict[str, int]) -> None:
     assert weight_panel._split(there, 30) == {"v1": 70, "v2": 30}
