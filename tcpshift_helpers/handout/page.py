@@ -10,6 +10,7 @@ import ast
 import base64
 import re
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ _FIGURES = ("image/png", "image/svg+xml", "image/jpeg")
 _CHINESE = re.compile("[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]")
 # Rules and programs of an output would be those of the whole document.
 _STYLE_OR_SCRIPT = re.compile(r"<(style|script)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
+_OPTION = re.compile(r"(?<!\S)--?[a-z]\S*")
 _FEWEST_LINES, _MOST_LINES = 3, 12
 
 
@@ -113,6 +115,7 @@ def render(lessons: Sequence[Lesson], reader: Reader, language: str, folder: Pat
     minutes = sum(lesson.minutes or 0 for lesson in lessons)
     environment = Environment(loader=FileSystemLoader(_FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["css_string"] = _css_string
+    environment.filters["whole_options"] = _whole_options
     template = environment.get_template("handout.html.jinja")
     content = {
         "language": language,
@@ -139,6 +142,11 @@ def render(lessons: Sequence[Lesson], reader: Reader, language: str, folder: Pat
 def _css_string(text: str) -> str:
     """A text as a string of CSS; neither can end the string nor the style that it stands in."""
     return '"' + "".join(c if c.isalnum() or c == " " else f"\\{ord(c):x} " for c in text) + '"'
+
+
+def _whole_options(text: str) -> str:
+    """A text as HTML, each option of a command kept whole: a browser would break a line after the first of its hyphens."""
+    return _OPTION.sub(r'<span class="option">\g<0></span>', escape(text, quote=False))
 
 
 def _in_minutes(minutes: int) -> str:

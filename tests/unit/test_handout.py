@@ -492,6 +492,15 @@ def test_what_is_wider_than_a_page_is_broken_and_shrinks_nothing(notebooks: Path
 
 
 @makes_pdf
+def test_an_option_of_a_command_is_not_broken_after_its_first_hyphen(notebooks: Path, tmp_path: Path) -> None:
+    lines = "".join(f"$ {'x' * length} --timeout=60s <1>\n" for length in range(60, 130))
+    cells = [nbformat.v4.new_markdown_cell("# Options"), nbformat.v4.new_code_cell("run()", outputs=[stream(lines)])]
+    save(notebooks / "en" / "03-options.ipynb", cells)
+    words = [word for word, *_ in words_of(notebooks, tmp_path, "03")]
+    assert words.count("--timeout=60s") == words.count("<1>") == 70
+
+
+@makes_pdf
 def test_of_two_texts_beside_each_other_the_longer_one_leaves_room_to_the_other(
     notebooks: Path, tmp_path: Path
 ) -> None:
