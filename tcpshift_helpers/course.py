@@ -10,14 +10,16 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from tcpshift_helpers import changes, conditions, drain, in_force, manifests, routes, steps
+from tcpshift_helpers import changes, conditions, drain, in_force, ingress, manifests, routes, steps
 from tcpshift_helpers.api import JSON_PATCH
 from tcpshift_helpers.connection import COURSE_NAMESPACE
 from tcpshift_helpers.errors import NotFoundError, TcpShiftError, UsageError
+from tcpshift_helpers.judgement import Problem
 from tcpshift_helpers.language import gettext as _
 from tcpshift_helpers.language import listed, mark
 from tcpshift_helpers.preflight import preflight
 from tcpshift_helpers.waiting import wait_until
+from tcpshift_helpers.ways import CLASSIC, WAYS
 
 if TYPE_CHECKING:
     from tcpshift_helpers.api import Object, Resource
@@ -27,7 +29,7 @@ __all__ = ["LESSONS", "begin", "check", "preflight", "reset"]
 
 SERVICES = "tcp-echo-services.yaml"
 CLIENT = "curl.yaml"
-_ROUTE_MANIFESTS = {way.route: (way.all_v1, way.shifted) for way in steps.WAYS}
+_ROUTE_MANIFESTS = {way.route: (way.all_v1, way.shifted) for way in WAYS}
 _GROUPS = tuple(kind.GROUP for kind in routes.KINDS)
 _READY_TIMEOUT_SECONDS = 180.0  # a real cluster pulls images first
 _GONE_TIMEOUT_SECONDS = 120.0
@@ -50,9 +52,11 @@ LESSONS = {
 _ROUTED: dict[str, tuple[str, ...]] = {
     "02": (),
     "08": (),
-    **dict.fromkeys(("03", "06", "07", "09", "10"), (steps.CLASSIC.all_v1,)),
-    **dict.fromkeys(("04", "05", "11"), (steps.CLASSIC.all_v1, steps.CLASSIC.shifted)),
+    **dict.fromkeys(("03", "06", "07", "09", "10"), (CLASSIC.all_v1,)),
+    **dict.fromkeys(("04", "05", "11"), (CLASSIC.all_v1, CLASSIC.shifted)),
 }
+# These send connections through Istio's ingress gateway; 08 has a gateway of its own.
+_AT_THE_GATEWAY = ("02", "03", "04", "05", "06", "07", "09", "10")
 
 
 def begin(cluster: Cluster, lesson: str) -> None:
@@ -66,6 +70,7 @@ def begin(cluster: Cluster, lesson: str) -> None:
 
     Raises:
         UsageError: no such lesson.
+        ProfileError: the ingress gateway lacks the port that the lesson needs; nothing was changed then.
         ClusterError: the cluster refused something, for instance because Istio is not installed.
         WaitTimeoutError: pods did not come up; the message says what they wait for.
     """
@@ -73,6 +78,8 @@ def begin(cluster: Cluster, lesson: str) -> None:
         raise UsageError(
             _("There is no lesson {lesson!r}. Lessons: {lessons}.").format(lesson=lesson, lessons=listed(LESSONS))
         )
+    if lesson in _AT_THE_GATEWAY:
+        ingress.require_tcp_port(cluster)
     if lesson == "01":
         _remove(cluster)
     if lesson in _ROUTED:
@@ -114,7 +121,7 @@ def outcome_of(cluster: Cluster, name: str) -> steps.Outcome:
     try:
         problem = test(cluster)
     except TcpShiftError as error:
-        problem = steps.Problem(str(error), "course.preflight(cluster)")
+        problem = Problem(str(error), "course.preflight(cluster)")
     return steps.Outcome(name, title, problem)
 
 

@@ -11,7 +11,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tcpshift_helpers import conditions, routes
+from tcpshift_helpers import conditions, public_threads, routes
 from tcpshift_helpers.errors import ProfileError, UsageError, WaitTimeoutError
 from tcpshift_helpers.language import gettext as _
 from tcpshift_helpers.language import listed
@@ -83,8 +83,7 @@ def find(
     return chosen, [*before, (asked_host, chosen.host), (asked_port, str(chosen.port))]
 
 
-def _of_service(cluster: Cluster, namespace: str, name: str) -> tuple[Ingress, list[Step]]:
-    """Of the ingress gateway's Service. Without a LoadBalancer's address it is the node port at a node's address."""
+def _service(cluster: Cluster, namespace: str, name: str) -> Object:
     service = cluster.read_or_none(cluster.api.resource_named("services"), name, namespace)
     if service is None:
         raise ProfileError(
@@ -93,6 +92,12 @@ def _of_service(cluster: Cluster, namespace: str, name: str) -> tuple[Ingress, l
                 "Add one, for instance with: istioctl install --set profile=demo"
             ).format(name=f"{namespace}/{name}")
         )
+    return service
+
+
+def _of_service(cluster: Cluster, namespace: str, name: str) -> tuple[Ingress, list[Step]]:
+    """Of the ingress gateway's Service. Without a LoadBalancer's address it is the node port at a node's address."""
+    service = _service(cluster, namespace, name)
     entry = tcp_port(service)
     path = f'{{.spec.ports[?(@.name=="{TCP_PORT_NAME}")].'
     address = (service.get("status", {}).get("loadBalancer", {}).get("ingress") or [{}])[0]
@@ -107,9 +112,9 @@ def _of_service(cluster: Cluster, namespace: str, name: str) -> tuple[Ingress, l
         raise ProfileError(
             _(
                 "Service {name} has no address yet (EXTERNAL-IP <pending>) and no node port.\n"
-                "On kind or minikube start a load balancer (cloud-provider-kind, minikube tunnel), or set INGRESS_HOST and TCP_INGRESS_PORT. "
-                "Others met this: istio/istio#27283, istio/istio#40324."
-            ).format(name=f"{namespace}/{name}")
+                "On kind or minikube start a load balancer (cloud-provider-kind, minikube tunnel), or set INGRESS_HOST and TCP_INGRESS_PORT.\n"
+                "{threads}"
+            ).format(name=f"{namespace}/{name}", threads=public_threads.sentence(public_threads.NO_ADDRESS))
         )
     return _node_port(cluster, service, entry, path)
 
@@ -185,17 +190,30 @@ def _why_not_programmed(gateway: Object) -> str:
     ).format(name=name, reason=told.reason, message=told.message, namespace=namespace, annotation=_SERVICE_TYPE)
 
 
+def require_tcp_port(cluster: Cluster) -> None:
+    """See that the ingress gateway's Service has the port that the lessons need, unless the environment names another way in.
+
+    Raises:
+        ProfileError: there is no such Service or port; the message says how to get it.
+    """
+    if not (os.environ.get("INGRESS_HOST") and os.environ.get("TCP_INGRESS_PORT")):
+        tcp_port(_service(cluster, SYSTEM_NAMESPACE, INGRESS_SERVICE))
+
+
 def tcp_port(gateway: Object) -> dict[str, Any]:
     """The port named `tcp` of a gateway's Service.
 
     Raises:
-        ProfileError: there is none, with the way to add it.
+        ProfileError: there is none, or it leads to another port of the gateway, with the way to mend it.
     """
     ports = gateway["spec"].get("ports") or []
-    for entry in ports:
-        if entry.get("name") == TCP_PORT_NAME:
-            return dict(entry)
     namespace, name = gateway["metadata"]["namespace"], gateway["metadata"]["name"]
+    for index, entry in enumerate(ports):
+        if entry.get("name") == TCP_PORT_NAME:
+            leads_to = entry.get("targetPort", entry["port"])
+            if isinstance(leads_to, int) and leads_to != TCP_PORT:
+                raise _leads_elsewhere(f"{namespace}/{name}", index, leads_to)
+            return dict(entry)
     there = listed(f"{entry.get('name', '-')} {entry['port']}" for entry in ports)
     patch = [
         {
@@ -208,11 +226,29 @@ def tcp_port(gateway: Object) -> dict[str, Any]:
         _(
             'Service {service} has no port named "{wanted}"; it has {ports}. Only Istio\'s demo profile exposes {port}.\n'
             "Add it with: {command}\n"
-            "Others met this: istio/istio.io#7270, istio/istio#19995, istio/istio#21471."
+            "{threads}"
         ).format(
             service=f"{namespace}/{name}",
             wanted=TCP_PORT_NAME,
             ports=there or _("none"),
+            port=TCP_PORT,
+            threads=public_threads.sentence(public_threads.NO_TCP_PORT),
+            command=f"kubectl -n {namespace} patch service {name} --type=json -p '{json.dumps(patch)}'",
+        )
+    )
+
+
+def _leads_elsewhere(service: str, index: int, leads_to: int) -> ProfileError:
+    patch = [{"op": "replace", "path": f"/spec/ports/{index}/targetPort", "value": TCP_PORT}]
+    namespace, _slash, name = service.partition("/")
+    return ProfileError(
+        _(
+            'The port named "{wanted}" of Service {service} leads to port {there} of the gateway; the lessons open {port}.\n'
+            "Correct it with: {command}"
+        ).format(
+            wanted=TCP_PORT_NAME,
+            service=service,
+            there=leads_to,
             port=TCP_PORT,
             command=f"kubectl -n {namespace} patch service {name} --type=json -p '{json.dumps(patch)}'",
         )

@@ -28,7 +28,7 @@ _TCP_PROXY = "envoy.filters.network.tcp_proxy"
 _SHOWN = ("stat_prefix", "cluster", "weighted_clusters")
 # Two lines beside each other, None where one side has none, and whether they differ.
 _Row = tuple[str | None, str | None, bool]
-_STATS = "stats?format=json&filter=^cluster\\.outbound.*upstream_cx_total$"
+_STATS = "stats?format=json&filter=^cluster\\.outbound.*upstream_cx_{what}$"
 
 
 def listener(cluster: Cluster, port: int = PORT) -> dict[str, Any]:
@@ -62,16 +62,23 @@ def connections(cluster: Cluster) -> pd.DataFrame:
     Returns:
         One row a cluster that was used (index `cluster`, such as `outbound|9000|v1|tcp-echo.…`): `connections` (int64).
     """
-    said = proxy.ask(cluster, SYSTEM_NAMESPACE, _pod(cluster), _STATS)
-    counted = {
-        str(entry["name"]).removeprefix("cluster.").removesuffix(".upstream_cx_total").rstrip(";"): int(
-            entry.get("value", 0)
-        )
-        for entry in said.get("stats") or []
-        if "name" in entry
-    }
+    counted = _connections(cluster, "total")
     rows = [(name, count) for name, count in sorted(counted.items()) if count]
     return pd.DataFrame(rows, columns=["cluster", "connections"]).astype({"connections": "int64"}).set_index("cluster")
+
+
+def open_connections(cluster: Cluster, subset: str) -> int:
+    """How many connections the gateway's Envoy holds open to a subset of the namespace's Services now.
+
+    Raises:
+        NotFoundError: no gateway pod runs.
+        ExecError: Envoy cannot be asked.
+    """
+    total = 0
+    for name, count in _connections(cluster, "active").items():
+        _direction, _port, of, host = (name.split("|") + [""] * 4)[:4]
+        total += count if of == subset and f".{cluster.namespace}.svc." in host else 0
+    return total
 
 
 def endpoints(cluster: Cluster, service: str) -> dict[str, set[str]]:
@@ -126,6 +133,18 @@ def side_by_side(left: Any, right: Any, left_title: str, right_title: str, *, co
         plain = [f"{left_title}:", *ours, "", f"{right_title}:", *theirs]
     data = {"text/html": _table(rows, left_title, right_title), "text/plain": "\n".join(plain)}
     display(data, raw=True)  # type: ignore[no-untyped-call]
+
+
+def _connections(cluster: Cluster, what: str) -> dict[str, int]:
+    """A counter of connections (`total`, `active`) by Envoy's clusters."""
+    said = proxy.ask(cluster, SYSTEM_NAMESPACE, _pod(cluster), _STATS.format(what=what))
+    return {
+        str(entry["name"]).removeprefix("cluster.").removesuffix(f".upstream_cx_{what}").rstrip(";"): int(
+            entry.get("value", 0)
+        )
+        for entry in said.get("stats") or []
+        if "name" in entry
+    }
 
 
 def _pod(cluster: Cluster) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tcpshift_helpers import conditions, ingress, netcat, routes
+from tcpshift_helpers import conditions, ingress, netcat, public_threads, routes
 from tcpshift_helpers.errors import AlreadyExistsError, NotFoundError, TcpShiftError
 from tcpshift_helpers.judgement import FAIL, PASS, headline, printed
 from tcpshift_helpers.language import gettext as _
@@ -35,7 +35,7 @@ class Failure:
 
     because: str
     do: str
-    threads: str = ""
+    threads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,12 @@ def _line(title: str, failure: Failure | None) -> str:
     return printed(headline(FAIL, title), because=failure.because, do=failure.do, threads=failure.threads)
 
 
-def _api(cluster: Cluster) -> Failure | None:
+def api(cluster: Cluster) -> Failure | None:
+    """Whether the API server answers.
+
+    Raises:
+        TcpShiftError: it does not.
+    """
     cluster.api.request("GET", "/version")
     return None
 
@@ -101,18 +106,22 @@ def _kinds(cluster: Cluster) -> Failure | None:
             missing.append(plural)
     if not missing:
         return None
-    return Failure(_("the API server does not know {kinds}").format(kinds=listed(missing)), str(_INSTALL))
+    return Failure(
+        _("the API server does not know {kinds}").format(kinds=listed(missing)), str(_INSTALL), public_threads.NO_KINDS
+    )
 
 
-def _istiod(cluster: Cluster) -> Failure | None:
-    return _ready(cluster, "app=istiod", _INSTALL)
+def istiod(cluster: Cluster) -> Failure | None:
+    """Whether istiod is ready."""
+    return _ready(cluster, "app=istiod", _INSTALL, public_threads.ISTIOD_NOT_READY)
 
 
-def _gateway(cluster: Cluster) -> Failure | None:
-    return _ready(cluster, ingress.INGRESS_PODS, _ADD_GATEWAY, threads="istio/istio.io#12464")
+def gateway(cluster: Cluster) -> Failure | None:
+    """Whether the ingress gateway is ready."""
+    return _ready(cluster, ingress.INGRESS_PODS, _ADD_GATEWAY, public_threads.GATEWAY_NOT_READY)
 
 
-def _ready(cluster: Cluster, selector: str, remedy: str, threads: str = "") -> Failure | None:
+def _ready(cluster: Cluster, selector: str, remedy: str, threads: tuple[str, ...]) -> Failure | None:
     pods = cluster.list(cluster.api.resource_named("pods"), ingress.SYSTEM_NAMESPACE, selector=selector)
     if not pods:
         why = _("no pod {selector} in {namespace}").format(selector=selector, namespace=ingress.SYSTEM_NAMESPACE)
@@ -124,7 +133,8 @@ def _ready(cluster: Cluster, selector: str, remedy: str, threads: str = "") -> F
     return Failure(troubles, advice, threads)
 
 
-def _port(cluster: Cluster) -> Failure | None:
+def port(cluster: Cluster) -> Failure | None:
+    """Whether the ingress gateway's Service has the port that the lessons look for."""
     service = cluster.read_or_none(
         cluster.api.resource_named("services"), ingress.INGRESS_SERVICE, ingress.SYSTEM_NAMESPACE
     )
@@ -138,8 +148,8 @@ def _port(cluster: Cluster) -> Failure | None:
     try:
         ingress.tcp_port(service)
     except TcpShiftError as error:
-        first, *rest = str(error).split("\n")
-        return Failure(first, rest[0] if rest else "", "istio/istio.io#7270, istio/istio#19995, istio/istio#21471")
+        because, do, *_threads = str(error).split("\n")
+        return Failure(because, do, public_threads.NO_TCP_PORT)
     return None
 
 
@@ -154,13 +164,14 @@ def _answer(cluster: Cluster) -> Failure | None:
                 address=f"{host}:{port}", answer=answer
             ),
             _("kubectl get gateways.networking.istio.io -A shows whose it is"),
+            public_threads.PORT_OF_OTHERS,
         )
     if isinstance(failure, str) and (routed or failure in {"timeout", "unreachable", "name"}):
         why = f"{host}:{port}: {frame['error'].iloc[0]}"
         return Failure(
             why,
             _("from minikube or kind use their load balancer, or set INGRESS_HOST and TCP_INGRESS_PORT"),
-            "istio/istio#27283, istio/istio#40324, istio/istio.io#14792",
+            public_threads.NOT_REACHED,
         )
     return None
 
@@ -171,7 +182,7 @@ def _gateway_api(cluster: Cluster) -> Failure | None:
         cluster.api.resource_named(f"gateways.{GATEWAY_API}")
     except TcpShiftError:
         because, _newline, do = str(TcpRoute.NOT_INSTALLED).partition("\n")
-        return Failure(because, do)
+        return Failure(because, do, public_threads.NO_GATEWAY_API)
     return None
 
 
@@ -199,7 +210,7 @@ def _namespace(cluster: Cluster) -> Failure | None:
         found = cluster.read_or_none(resource, cluster.namespace)
         if found is not None and found["metadata"].get("deletionTimestamp"):
             advice = _("wait: kubectl wait --for=delete namespace/{name}").format(name=cluster.namespace)
-            return Failure(_("it is being deleted"), advice)
+            return Failure(_("it is being deleted"), advice, public_threads.NAMESPACE_STAYS)
         path = cluster.api.resource_named("configmaps").path(cluster.namespace)
         probe = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "tcpshift-preflight-"}}
         cluster.api.request("POST", path, query={"dryRun": "All"}, body=probe)
@@ -207,16 +218,16 @@ def _namespace(cluster: Cluster) -> Failure | None:
 
 
 _Test = tuple[str, "Callable[[Cluster], Failure | None]"]
-_API: _Test = (mark("the API server answers"), _api)
-_ISTIOD: _Test = (mark("istiod is ready"), _istiod)
+_API: _Test = (mark("the API server answers"), api)
+_ISTIOD: _Test = (mark("istiod is ready"), istiod)
 _NAMESPACE: _Test = (mark("the namespace of the lesson can be used"), _namespace)
 
 _TESTS: tuple[_Test, ...] = (
     _API,
     (mark("Istio's kinds are known"), _kinds),
     _ISTIOD,
-    (mark("the ingress gateway is ready"), _gateway),
-    (mark('the gateway has a port named "{name}"', name=ingress.TCP_PORT_NAME), _port),
+    (mark("the ingress gateway is ready"), gateway),
+    (mark('the gateway has a port named "{name}"', name=ingress.TCP_PORT_NAME), port),
     (mark("the gateway's port can be reached, and nobody else's route owns it"), _answer),
     _NAMESPACE,
 )

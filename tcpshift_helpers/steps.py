@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tcpshift_helpers import conditions, distribution, drain, ingress, netcat, routes
+from tcpshift_helpers import conditions, distribution, drain, ingress, manifests, preflight, routes, traffic_steps
 from tcpshift_helpers.errors import NotFoundError
-from tcpshift_helpers.judgement import NOT_YET, PASS, TOO_FEW, headline, printed
+from tcpshift_helpers.judgement import PASS, Problem, headline, printed
 from tcpshift_helpers.language import gettext as _
 from tcpshift_helpers.language import listed, mark
 from tcpshift_helpers.routes.tcp_route import programmed
+from tcpshift_helpers.traffic_steps import ENOUGH_FOR_ALL, FEW, MANY
 from tcpshift_helpers.waiting import pods_of
+from tcpshift_helpers.ways import A_FIFTH_TO_V2, ALL_TO_V1, CLASSIC, GATEWAY_API, Way, apply_command, there_is_no
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,67 +29,13 @@ if TYPE_CHECKING:
 INJECTION_LABEL = "istio-injection"
 SIDECAR = "istio-proxy"
 VERSIONS = ("v1", "v2")
-_FEW, _MANY, _AT_ONCE = 20, 200, 8
+SHORT_DRAIN_SECONDS = 5  # of lesson 06
 # What a namespace has by itself, and what pods and services bring along.
 _OWN_NAMES = {"kube-root-ca.crt", "istio-ca-root-cert", "istio-ca-crl", "default"}
 _OTHER_KINDS = ("deployments.apps", "statefulsets.apps", "daemonsets.apps", "pods", "services", "configmaps", "secrets",
                 "serviceaccounts", "persistentvolumeclaims", "virtualservices.networking.istio.io", "gateways.networking.istio.io",
                 "destinationrules.networking.istio.io", "gateways.gateway.networking.k8s.io",
                 "tcproutes.gateway.networking.k8s.io")  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Why a step is not done: the reason, what to type, and the word for it (NOT YET, or TOO FEW TO SAY)."""
-
-    because: str
-    do: str
-    word: str = NOT_YET
-
-
-@dataclass(frozen=True)
-class Way:
-    """One of the two ways to split connections that the course teaches.
-
-    Attributes:
-        route: the route, as the helpers name it.
-        all_v1: the manifest that sends everything to v1.
-        shifted: the one that sends a fifth to v2.
-        leans_on: kind and name of what the route needs besides.
-    """
-
-    route: str
-    all_v1: str
-    shifted: str
-    leans_on: tuple[tuple[str, str], ...]
-
-    @property
-    def wait(self) -> str:
-        """What to type to wait for it."""
-        return "istio.wait_in_force(cluster)" if self is CLASSIC else f'istio.wait_in_force(cluster, "{self.route}")'
-
-
-CLASSIC = Way(
-    "tcp-echo",
-    "tcp-echo-all-v1.yaml",
-    "tcp-echo-20-v2.yaml",
-    (
-        ("gateways.networking.istio.io", "tcp-echo-gateway"),
-        ("destinationrules.networking.istio.io", "tcp-echo-destination"),
-    ),
-)
-GATEWAY_API = Way(
-    "tcproute/tcp-echo",
-    "gateway-api/tcp-echo-all-v1.yaml",
-    "gateway-api/tcp-echo-20-v2.yaml",
-    (
-        ("gateways.gateway.networking.k8s.io", "tcp-echo-gateway"),
-        ("services", "tcp-echo-v1"),
-        ("services", "tcp-echo-v2"),
-    ),
-)
-WAYS = (CLASSIC, GATEWAY_API)
-_ALL_TO_V1, _A_FIFTH_TO_V2 = {"v1": 100}, {"v1": 80, "v2": 20}
 
 
 @dataclass(frozen=True)
@@ -138,13 +86,29 @@ def other_objects(cluster: Cluster) -> list[str]:
     return found
 
 
-def _namespace(cluster: Cluster) -> Problem | None:
+def _as_preflight(test: Callable[[Cluster], preflight.Failure | None], cluster: Cluster) -> Problem | None:
+    failure = test(cluster)
+    return Problem(failure.because, failure.do) if failure else None
+
+
+def _istio(cluster: Cluster) -> Problem | None:
+    return _as_preflight(preflight.istiod, cluster) or _as_preflight(preflight.gateway, cluster)
+
+
+def _namespace_there(cluster: Cluster) -> Problem | None:
     found = cluster.read_or_none(cluster.api.resource_named("namespaces"), cluster.namespace)
-    if found is None or found["metadata"].get("deletionTimestamp"):
-        return Problem(
-            _("there is no namespace {name}").format(name=cluster.namespace), "kubectl.create_namespace(cluster)"
-        )
-    if not is_labelled(found):
+    if found is not None and not found["metadata"].get("deletionTimestamp"):
+        return None
+    return Problem(
+        _("there is no namespace {name}").format(name=cluster.namespace), "kubectl.create_namespace(cluster)"
+    )
+
+
+def _namespace(cluster: Cluster) -> Problem | None:
+    problem = _namespace_there(cluster)
+    if problem is not None:
+        return problem
+    if not is_labelled(cluster.read(cluster.api.resource_named("namespaces"), cluster.namespace)):
         return Problem(
             _("the namespace lacks the label {label}, so pods get no sidecar").format(
                 label=f"{INJECTION_LABEL}=enabled"
@@ -162,7 +126,7 @@ def _available(cluster: Cluster, names: tuple[str, ...], manifest: str) -> Probl
             why = _("there is no {kind} {name} in {namespace}").format(
                 kind=resource.kind, name=name, namespace=cluster.namespace
             )
-            return Problem(why, _apply(manifest))
+            return Problem(why, apply_command(manifest))
         wanted = conditions.Wanted("condition=Available")
         if not wanted.holds(deployment):
             troubles = conditions.pod_troubles(pods_of(cluster, deployment, cluster.namespace))
@@ -176,7 +140,7 @@ def _available(cluster: Cluster, names: tuple[str, ...], manifest: str) -> Probl
 def _deployed(cluster: Cluster) -> Problem | None:
     problem = _available(cluster, tuple(f"tcp-echo-{version}" for version in VERSIONS), "tcp-echo-services.yaml")
     if problem is None and cluster.read_or_none(cluster.api.resource_named("services"), "tcp-echo") is None:
-        return Problem(_there_is_no("Service", "tcp-echo"), _apply("tcp-echo-services.yaml"))
+        return Problem(there_is_no("Service", "tcp-echo"), apply_command("tcp-echo-services.yaml"))
     return problem
 
 
@@ -188,7 +152,7 @@ def _sidecars(cluster: Cluster) -> Problem | None:
     pods = cluster.list(cluster.api.resource_named("pods"), selector="app=tcp-echo")
     alive = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
     if not alive:
-        return Problem(_("no pod of tcp-echo runs"), _apply("tcp-echo-services.yaml"))
+        return Problem(_("no pod of tcp-echo runs"), apply_command("tcp-echo-services.yaml"))
     bare = [pod["metadata"]["name"] for pod in alive if not has_sidecar(pod)]
     if bare:
         return Problem(
@@ -197,7 +161,7 @@ def _sidecars(cluster: Cluster) -> Problem | None:
             ).format(count=len(bare), total=len(alive), container=SIDECAR),
             _("{first}, then {second}").format(
                 first='kubectl.delete_manifest(cluster, "tcp-echo-services.yaml")',
-                second=_apply("tcp-echo-services.yaml"),
+                second=apply_command("tcp-echo-services.yaml"),
             ),
         )
     return None
@@ -208,11 +172,11 @@ def _routed(cluster: Cluster, way: Way, wanted: dict[str, int], manifest: str) -
     for word, name in way.leans_on:
         resource = cluster.api.resource_named(word)
         if cluster.read_or_none(resource, name) is None:
-            return Problem(_there_is_no(resource.kind, name), _apply(way.all_v1))
+            return Problem(there_is_no(resource.kind, name), apply_command(way.all_v1))
     route = routes.named_or_none(cluster, way.route)
     if route is None:
         kind, name = routes.kind_of(way.route)
-        return Problem(_there_is_no(kind.KIND, name), _apply(manifest))
+        return Problem(there_is_no(kind.KIND, name), apply_command(manifest))
     there = route.weights()
     # A weight of 0 is as good as no destination.
     positive = {name: weight for name, weight in there.items() if weight}
@@ -220,59 +184,30 @@ def _routed(cluster: Cluster, way: Way, wanted: dict[str, int], manifest: str) -
         why = _("{kind} {name} has the weights {weights}, not {wanted}").format(
             kind=route.KIND, name=route.name, weights=_words(there), wanted=_words(wanted)
         )
-        return Problem(why, _apply(manifest))
+        return Problem(why, apply_command(manifest))
     told = route.told()
     if told.answer is False:
         return Problem(
             _("the gateway refused it: {message}").format(message=told.message),
-            _("correct the manifest, then {command}").format(command=_apply(manifest)),
+            _("correct the manifest, then {command}").format(command=apply_command(manifest)),
         )
     return None
 
 
-def _there_is_no(kind: str, name: str) -> str:
-    return _("there is no {kind} {name}").format(kind=kind, name=name)
-
-
-def _apply(manifest: str) -> str:
-    return f'kubectl.apply(cluster, "{manifest}")'
-
-
 def _all_v1(cluster: Cluster, way: Way) -> Problem | None:
-    return _routed(cluster, way, _ALL_TO_V1, way.all_v1)
+    return _routed(cluster, way, ALL_TO_V1, way.all_v1)
 
 
 def _shifted(cluster: Cluster, way: Way) -> Problem | None:
-    return _routed(cluster, way, _A_FIFTH_TO_V2, way.shifted)
-
-
-def _ingress(cluster: Cluster, way: Way) -> Problem | None:
-    (host, port), _steps = ingress.find(cluster, way.route)
-    frame = netcat.probe(host, port, 1, progress=False)
-    if frame["answer"].isna().all():
-        routed = routes.named_or_none(cluster, way.route) is not None
-        why = _("no answer from {address}: {error}").format(address=f"{host}:{port}", error=frame["error"].iloc[0])
-        return Problem(why, way.wait if routed else _apply(way.all_v1))
-    return None
-
-
-def _answers(cluster: Cluster, way: Way, wanted: dict[str, int], count: int) -> Problem | None:
-    (host, port), _steps = ingress.find(cluster, way.route)
-    frame = netcat.probe(host, port, count, at_once=_AT_ONCE, progress=False)
-    verdict = distribution.verdict(distribution.counts(frame), wanted)
-    if verdict.passed:
-        return None
-    if verdict.word == TOO_FEW:
-        return Problem(verdict.reason, verdict.do, TOO_FEW)
-    return Problem(verdict.reason, _("{command}, then check again").format(command=way.wait))
+    return _routed(cluster, way, A_FIFTH_TO_V2, way.shifted)
 
 
 def _answers_all_v1(cluster: Cluster, way: Way) -> Problem | None:
-    return _all_v1(cluster, way) or _answers(cluster, way, _ALL_TO_V1, _FEW)
+    return _all_v1(cluster, way) or traffic_steps.answers(cluster, way, ALL_TO_V1, FEW)
 
 
 def _answers_shifted(cluster: Cluster, way: Way) -> Problem | None:
-    return _shifted(cluster, way) or _answers(cluster, way, _A_FIFTH_TO_V2, _MANY)
+    return _shifted(cluster, way) or traffic_steps.answers(cluster, way, A_FIFTH_TO_V2, MANY)
 
 
 def _all_v2(cluster: Cluster) -> Problem | None:
@@ -280,14 +215,43 @@ def _all_v2(cluster: Cluster) -> Problem | None:
     return problem and Problem(problem.because, 'istio.set_weights(cluster, "tcp-echo", {"v2": 100})')
 
 
-def _drain_default(cluster: Cluster) -> Problem | None:
+def _drain_time(cluster: Cluster, wanted: int | None) -> Problem | None:
     seconds = drain.drain_time_seconds(cluster)
-    if seconds == drain.DEFAULT_SECONDS:
+    if seconds == (wanted or drain.DEFAULT_SECONDS):
         return None
     return Problem(
         _("the gateway closes old connections after {seconds} s").format(seconds=seconds),
-        "drain.set_drain_time(cluster, None)",
+        f"drain.set_drain_time(cluster, {wanted})",
     )
+
+
+def _one_pod_each(cluster: Cluster) -> Problem | None:
+    ready = traffic_steps.ready_pods(cluster)
+    if ready == dict.fromkeys(VERSIONS, 1):
+        return None
+    counted = _words({version: ready.get(version, 0) for version in VERSIONS})
+    return Problem(_("ready pods: {pods}").format(pods=counted), 'scaling.scale(cluster, {"v1": 1, "v2": 1})')
+
+
+def _broken_v2(cluster: Cluster) -> Problem | None:
+    manifest = "tcp-echo-v2-broken.yaml"
+    problem = _available(cluster, ("tcp-echo-v2",), manifest)
+    if problem is not None:
+        return problem
+    there = cluster.read(cluster.api.resource_named("deployments.apps"), "tcp-echo-v2")
+    wanted = manifests.load(manifest).objects[0]
+    ours, theirs = (one["spec"]["template"]["spec"]["containers"][0]["args"] for one in (wanted, there))
+    if ours == theirs:
+        return None
+    return Problem(_("tcp-echo-v2 listens at {ports}").format(ports=theirs[0]), apply_command(manifest))
+
+
+def _no_route(cluster: Cluster) -> Problem | None:
+    return _left(cluster, lambda kind: "networking" in kind)
+
+
+def _no_workload(cluster: Cluster) -> Problem | None:
+    return _left(cluster, lambda kind: "networking" not in kind)
 
 
 def _programmed(cluster: Cluster) -> Problem | None:
@@ -295,7 +259,7 @@ def _programmed(cluster: Cluster) -> Problem | None:
     routes.resource_of(cluster, routes.TcpRoute)
     gateway = cluster.read_or_none(cluster.api.resource_named(word), name)
     if gateway is None:
-        return Problem(_there_is_no("Gateway", name), _apply(GATEWAY_API.all_v1))
+        return Problem(there_is_no("Gateway", name), apply_command(GATEWAY_API.all_v1))
     told = programmed(gateway)
     if told.answer:
         return None
@@ -312,8 +276,13 @@ def _clean(cluster: Cluster) -> Problem | None:
             _("the namespace {name} is still going").format(name=cluster.namespace),
             f'kubectl.wait(cluster, "namespace/{cluster.namespace}", wait_for="delete")',
         )
-    names = ("tcp-echo", "curl")
-    left = [word for word in other_objects(cluster) if word.rpartition("/")[2].startswith(names)]
+    return _left(cluster, lambda _kind: True)
+
+
+def _left(cluster: Cluster, counts: Callable[[str], bool]) -> Problem | None:
+    """What is left of the course's objects, of the kinds that count."""
+    words = [word.rpartition("/") for word in other_objects(cluster)]
+    left = [f"{kind}/{name}" for kind, _slash, name in words if name.startswith(("tcp-echo", "curl")) and counts(kind)]
     if left:
         return Problem(_("{objects} still there").format(objects=listed(left)), "course.reset(cluster)")
     return None
@@ -327,28 +296,61 @@ def _of_way(way: Way) -> dict[str, tuple[str, Callable[[Cluster], Problem | None
     """The checks of a route, by the words that follow `tcproute-` for the Gateway API's."""
     return {
         "all-v1": (mark("the rule sends every connection to v1"), partial(_all_v1, way=way)),
-        "ingress": (mark("the gateway answers from outside"), partial(_ingress, way=way)),
+        "ingress": (mark("the gateway answers from outside"), partial(traffic_steps.gateway_answers, way=way)),
         "answers-all-v1": (
-            mark("{count} of {count} fresh probes are answered by v1", count=_FEW),
+            mark("{count} of {count} fresh probes are answered by v1", count=FEW),
             partial(_answers_all_v1, way=way),
         ),
         "shifted": (mark("the rule sends 80% to v1 and 20% to v2"), partial(_shifted, way=way)),
         "answers-shifted": (
-            mark("the answers to {count} fresh probes fit 80% and 20%", count=_MANY),
+            mark("the answers to {count} fresh probes fit 80% and 20%", count=MANY),
             partial(_answers_shifted, way=way),
+        ),
+        "in-force": (mark("the gateway has the rule as it is now"), partial(traffic_steps.in_force_now, way=way)),
+        "answered": (
+            mark("{count} of {count} fresh probes are answered", count=FEW),
+            partial(traffic_steps.all_answered, way=way),
+        ),
+        "answers-as-set": (
+            mark("the answers to {count} fresh probes fit the weights that are set", count=ENOUGH_FOR_ALL),
+            partial(traffic_steps.answers_as_set, way=way),
         ),
     }
 
 
 CHECKS: dict[str, tuple[str, Callable[[Cluster], Problem | None]]] = {
+    "connected": (mark("the API server answers"), partial(_as_preflight, preflight.api)),
+    "istio": (mark("istiod and the ingress gateway are ready"), _istio),
+    "tcp-port": (
+        mark('the gateway has a port named "{name}"', name=ingress.TCP_PORT_NAME),
+        partial(_as_preflight, preflight.port),
+    ),
+    "namespace-there": (mark("the namespace is there"), _namespace_there),
     "namespace": (mark("the namespace is there, and new pods in it get a sidecar"), _namespace),
     "deployed": (mark("both versions of tcp-echo are deployed and available"), _deployed),
     "sidecars": (mark("every pod of tcp-echo has its sidecar"), _sidecars),
     "client": (mark("the client pod is available"), _client),
     **_of_way(CLASSIC),
     "all-v2": (mark("the rule sends every connection to v2"), _all_v2),
-    "drain-default": (mark("the gateway has its default drain time"), _drain_default),
+    "one-pod-each": (mark("one pod of each version is ready"), _one_pod_each),
+    "answers-by-pods": (
+        mark("without weights, the answers to {count} fresh probes fit the numbers of pods", count=ENOUGH_FOR_ALL),
+        traffic_steps.answers_by_pods,
+    ),
+    "service-by-pods": (
+        mark("the answers to {count} calls of the Service fit the numbers of pods", count=ENOUGH_FOR_ALL),
+        traffic_steps.service_by_pods,
+    ),
+    "drain-short": (
+        mark("the gateway closes old connections after {seconds} s", seconds=SHORT_DRAIN_SECONDS),
+        partial(_drain_time, wanted=SHORT_DRAIN_SECONDS),
+    ),
+    "v1-idle": (mark("no connection to v1 is open at the gateway"), traffic_steps.v1_is_idle),
+    "drain-default": (mark("the gateway has its default drain time"), partial(_drain_time, wanted=None)),
+    "broken-v2": (mark("a v2 that listens at the wrong port is deployed"), _broken_v2),
     "programmed": (mark("the Gateway is programmed and has an address"), _programmed),
     **{f"tcproute-{name}": check for name, check in _of_way(GATEWAY_API).items()},
+    "no-route": (mark("no rule of the lesson is left"), _no_route),
+    "no-workload": (mark("service, versions and client are gone"), _no_workload),
     "cleaned-up": (mark("nothing of the lesson is left"), _clean),
 }

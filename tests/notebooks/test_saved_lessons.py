@@ -6,6 +6,7 @@ import ast
 import html
 import itertools
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,13 @@ TRANSLATED = [path for path in LESSONS if path.parent.name != "en"]
 each_translated = pytest.mark.parametrize("path", TRANSLATED, ids=lambda path: f"{path.parent.name}-{path.stem[:2]}")
 each_language = pytest.mark.parametrize("tag", language.LANGUAGES)
 MOST_UNCOMPARED = 0.15
+HEADING = re.compile(r"## (?:(\d+)\. )?(.+)")
+CHECKS = re.compile(r"\b(?:course\.check|course\.preflight|widgets\.progress)\(cluster")
+OPENING = {
+    "en": ["What you'll do.", "What you'll learn.", "What you need.", "Time."],
+    "zh-CN": ["你将做什么", "你将学到什么", "需要什么", "时间"],
+}
+YOUR_TURN = {"en": "Your turn", "zh-CN": "动手试试"}
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 # A block to run is the same in every language; a drawing (```text) has words of its own.
 CODE = re.compile(r"^```(?:python|sh)\n.*?^```$", re.DOTALL | re.MULTILINE)
@@ -161,6 +169,62 @@ def test_few_cells_are_left_uncompared() -> None:
     cells = [cell for path in LESSONS for cell in code_cells(path)]
     uncompared = [cell for cell in cells if "nbval-ignore-output" in cell.metadata.get("tags", [])]
     assert len(uncompared) <= MOST_UNCOMPARED * len(cells)
+
+
+@dataclass
+class Section:
+    """What stands below a heading of the second level: its number (None without one), words, text, and code of cells."""
+
+    number: int | None
+    title: str
+    text: str
+    code: list[str]
+
+
+def sections(path: Path) -> list[Section]:
+    """A lesson, cut at its headings of the second level; the first is what stands before any."""
+    found = [Section(None, "", "", [])]
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code":
+            found[-1].code.append(cell.source)
+            continue
+        for part in re.split(r"^(?=## )", cell.source, flags=re.MULTILINE):
+            heading = HEADING.match(part)
+            if heading:
+                found.append(Section(int(heading[1]) if heading[1] else None, heading[2], "", []))
+            found[-1].text += part
+    return found
+
+
+@each_lesson
+def test_it_opens_with_what_you_do_learn_and_need_and_how_long_it_takes(path: Path) -> None:
+    opening = nbformat.read(path, as_version=4).cells[0].source
+    assert re.findall(r"^\*\*(.+?)\*\*", opening, re.MULTILINE) == OPENING[path.parent.name]
+    assert re.match(r"# \S", opening)
+
+
+@each_lesson
+def test_its_steps_are_numbered_from_one_and_end_with_the_learner_s_own(path: Path) -> None:
+    numbered = [section for section in sections(path) if section.number is not None]
+    assert [section.number for section in numbered] == list(range(1, len(numbered) + 1))
+    assert numbered[-1].title == YOUR_TURN[path.parent.name]
+    assert numbered[-1].code[0] == "# Your code here."
+    assert "<details><summary>" in numbered[-1].text
+
+
+@each_lesson
+def test_every_step_has_a_check_and_the_lesson_closes_with_one(path: Path) -> None:
+    steps_of_it = [section for section in sections(path) if section.number is not None]
+    unchecked = [section.title for section in steps_of_it if not CHECKS.search("\n".join(section.code))]
+    assert unchecked == []
+    assert re.fullmatch(r'(course\.check\(cluster, "[\w-]+"\)\n?)+', code_cells(path)[-1].source)
+
+
+@each_lesson
+def test_a_check_that_passes_takes_a_line(path: Path) -> None:
+    for cell in code_cells(path):
+        if re.fullmatch(r'(course\.check\(cluster, "[\w-]+"\)\n?)+', cell.source):
+            assert len(shown(cell).splitlines()) == cell.source.count("course.check")
 
 
 @each_lesson

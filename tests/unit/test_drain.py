@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tcpshift_helpers import drain, kubectl
+from tcpshift_helpers import drain, kubectl, steps
 from tcpshift_helpers.errors import ProfileError, UsageError, WaitTimeoutError
 
 if TYPE_CHECKING:
@@ -55,6 +55,26 @@ def system(cluster: Cluster, capsys: Captured) -> Iterator[Cluster]:
 def annotations(cluster: Cluster) -> dict[str, str]:
     found = cluster.read(cluster.api.resource_named("deployments"), "istio-ingressgateway", "istio-system")
     return dict(found["spec"]["template"]["metadata"].get("annotations") or {})
+
+
+@pytest.mark.usefixtures("rolls_out")
+def test_the_lesson_s_drain_time_and_the_default_are_steps(system: Cluster) -> None:
+    short, default = (steps.CHECKS[name][1] for name in ("drain-short", "drain-default"))
+    assert default(system) is None
+    told = short(system)
+    assert told is not None
+    assert (told.because, told.do) == (
+        "the gateway closes old connections after 45 s",
+        "drain.set_drain_time(cluster, 5)",
+    )
+    drain.set_drain_time(system, 5)
+    assert short(system) is None
+    told = default(system)
+    assert told is not None
+    assert (told.because, told.do) == (
+        "the gateway closes old connections after 5 s",
+        "drain.set_drain_time(cluster, None)",
+    )
 
 
 def test_sets_it_waits_and_takes_it_back(system: Cluster, rolls_out: list[str], capsys: Captured) -> None:

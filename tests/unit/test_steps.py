@@ -30,9 +30,9 @@ def apply(manifest: str) -> str:
     return f'kubectl.apply(cluster, "{manifest}")'
 
 
-def set_available(cluster: Cluster, name: str, status: str = "True") -> None:
+def set_available(cluster: Cluster, name: str, status: str = "True", generation: int = 1) -> None:
     condition = {"type": "Available", "status": status, "reason": "MinimumReplicas", "message": "so it is"}
-    body = {"status": {"observedGeneration": 1, "conditions": [condition]}}
+    body = {"status": {"observedGeneration": generation, "conditions": [condition]}}
     cluster.patch(cluster.api.resource_named("deployments.apps"), name, body, subresource="status")
 
 
@@ -68,6 +68,15 @@ def test_a_namespace_that_is_going_is_neither_there_nor_gone(cluster: Cluster) -
     assert problem(cluster, "namespace") == ("there is no namespace NS", "kubectl.create_namespace(cluster)")
     command = f'kubectl.wait(cluster, "namespace/{cluster.namespace}", wait_for="delete")'
     assert problem(cluster, "cleaned-up") == ("the namespace NS is still going", command)
+
+
+def test_a_namespace_that_is_there_is_all_that_the_first_step_asks_for(cluster: Cluster) -> None:
+    assert problem(cluster, "namespace-there") is None
+    elsewhere = replace(cluster, namespace="no-such")
+    told = ("there is no namespace NS", "kubectl.create_namespace(cluster)")
+    assert problem(elsewhere, "namespace-there") == told
+    cluster.api.request("DELETE", cluster.api.resource_named("namespaces").path(None, cluster.namespace))
+    assert problem(cluster, "namespace-there") == told
 
 
 def test_deployed_asks_for_both_versions_to_be_available_and_for_the_service(cluster: Cluster) -> None:
@@ -189,6 +198,34 @@ def test_a_gateway_is_done_when_it_is_programmed(cluster: Cluster) -> None:
         assert problem(cluster, "programmed") == expected
 
 
+def test_rules_and_workloads_are_left_each_by_itself(cluster: Cluster) -> None:
+    for check in ("no-route", "no-workload"):
+        assert problem(cluster, check) is None
+    kubectl.apply(cluster, CLIENT)
+    assert problem(cluster, "no-route") is None
+    left = "deployment.apps/curl, service/curl, serviceaccount/curl still there"
+    assert problem(cluster, "no-workload") == (left, "course.reset(cluster)")
+    kubectl.delete_manifest(cluster, CLIENT)
+    kubectl.apply(cluster, ALL_V1)
+    kubectl.delete(cluster, "gateways.networking.istio.io", "tcp-echo-gateway")
+    kubectl.delete(cluster, "destinationrule", "tcp-echo-destination")
+    assert problem(cluster, "no-workload") is None
+    left = "virtualservice.networking.istio.io/tcp-echo still there"
+    assert problem(cluster, "no-route") == (left, "course.reset(cluster)")
+
+
+def test_a_v2_counts_as_broken_when_it_listens_where_the_broken_one_does(cluster: Cluster) -> None:
+    broken = "tcp-echo-v2-broken.yaml"
+    assert problem(cluster, "broken-v2") == ("there is no Deployment tcp-echo-v2 in NS", apply(broken))
+    kubectl.apply(cluster, SERVICES)
+    set_available(cluster, "tcp-echo-v2")
+    assert problem(cluster, "broken-v2") == ("tcp-echo-v2 listens at 9000,9001,9002", apply(broken))
+    kubectl.apply(cluster, broken)
+    deployment = cluster.read(cluster.api.resource_named("deployments.apps"), "tcp-echo-v2")
+    set_available(cluster, "tcp-echo-v2", generation=deployment["metadata"]["generation"])
+    assert problem(cluster, "broken-v2") is None
+
+
 def test_cleaned_up_looks_for_the_gateway_api_too(cluster: Cluster) -> None:
     kubectl.apply(cluster, GATEWAY_ALL_V1)
     for version in ("v1", "v2"):
@@ -260,7 +297,9 @@ def test_check_prints_the_outcome_in_words(cluster: Cluster, capsys: Captured) -
     ]
     assert course.check(cluster, "cleaned-up")
     assert capsys.readouterr().out == "PASS nothing of the lesson is left\n"
-    with pytest.raises(UsageError, match=r"There is no check 'clean'\. Checks: namespace, deployed, sidecars"):
+    with pytest.raises(
+        UsageError, match=r"There is no check 'clean'\. Checks: connected, istio, tcp-port, namespace-there, namespace"
+    ):
         course.check(cluster, "clean")
 
 

@@ -21,11 +21,10 @@ if TYPE_CHECKING:
 
 def test_the_checks_are_those_of_the_lessons() -> None:
     found = {lesson.number: lesson for lesson in course_progress.lessons()}
-    assert found["01"].checks == ("namespace", "client", "deployed", "sidecars")
+    assert found["01"].checks == ("namespace-there", "namespace", "client", "deployed", "sidecars")
     assert found["01"].title == "Deploy tcp-echo"
     assert {name for lesson in found.values() for name in lesson.checks} <= set(steps.CHECKS)
-    # Lesson 00 has none.
-    assert "00" not in found
+    assert list(found) == [f"{number:02d}" for number in range(12)]
 
 
 def test_a_cell_that_is_no_python_has_no_checks() -> None:
@@ -42,17 +41,17 @@ def test_it_follows_the_cluster_and_says_nothing_in_the_notebook(
     bars = widgets.progress(sandbox)
     shown = page(bars)
     text = bars._repr_mimebundle_()[0]["text/plain"].splitlines()
-    assert text[1] == "01 Deploy tcp-echo: 4 of 4 checks pass"
-    assert text[2].endswith(": 0 of 3 checks pass")
+    assert text[1:3] == ["00 Start here: 3 of 3 checks pass", "01 Deploy tcp-echo: 5 of 5 checks pass"]
+    assert text[3].endswith(": 0 of 5 checks pass")
     assert threads() == []
     shown.say("hello")
     done = shown.wait_for(lambda state: not state["busy"])
     assert [lesson["line"] for lesson in done["lessons"]] == text[1:]
-    assert done["lessons"][1]["checks"][0]["text"].startswith("NOT YET the rule sends every connection to v1")
+    assert done["lessons"][2]["checks"][0]["text"].startswith("NOT YET the rule sends every connection to v1")
     course.begin(sandbox, "03")
     capsys.readouterr()
     shown.say("again")
     shown.wait_for(lambda state: state["busy"])
     again = shown.wait_for(lambda state: not state["busy"])
-    assert again["lessons"][1]["passed"] == again["lessons"][1]["of"] == 3
+    assert again["lessons"][2]["passed"] == again["lessons"][2]["of"] == 5
     assert capsys.readouterr().out == ""
