@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 FONT = Path(__file__).parents[1] / "fonts" / "NotoSansSC-subset.otf"
 # nbval's word for a cell whose output is another one each time.
 VARIES = "nbval-ignore-output"
+# What asks for a prediction: on a screen there is a field for it.
+ASKS = "widgets.predict("
 _FOLDER = Path(__file__).parent
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _FIGURES = ("image/png", "image/svg+xml", "image/jpeg")
@@ -172,7 +174,7 @@ def _blocks(cells: Iterable[Any], reader: Reader, writer: Writer) -> Iterator[tu
         if cell.cell_type == "markdown":
             yield from _text(cell, reader, writer)
         elif cell.cell_type == "code" and _does_something(cell.source):
-            yield False, _run(cell)
+            yield False, _run(cell, reader)
 
 
 def _text(cell: Any, reader: Reader, writer: Writer) -> Iterator[tuple[bool, Block]]:
@@ -200,12 +202,13 @@ def _does_something(source: str) -> bool:
         return True
 
 
-def _run(cell: Any) -> Block:
+def _run(cell: Any, reader: Reader) -> Block:
     code = highlight(cell.source, get_lexer_by_name("ipython3"), HtmlFormatter())
     shown = [one for one in map(_output, _joined(cell.outputs)) if one != Output()]
     figure = any(mime in output.get("data", {}) for output in cell.outputs for mime in _FIGURES)
     varies = VARIES in cell.metadata.get("tags", []) or figure
-    return Block("run", code, outputs=shown, varies=bool(shown) and varies)
+    lines = 1 if ASKS in cell.source and reader is Reader.LEARNER else 0
+    return Block("run", code, outputs=shown, varies=bool(shown) and varies, lines=lines)
 
 
 def _joined(outputs: Iterable[Any]) -> Iterator[Any]:

@@ -125,6 +125,20 @@ def test_no_line_of_an_answer_of_the_course_is_anywhere_in_a_learners_document(t
     assert [line for line in hidden if line not in instructor] == []
 
 
+@each_course_language
+def test_a_learner_writes_predictions_where_a_screen_has_a_field_for_them(tmp_path: Path, tag: str) -> None:
+    asked = sum(
+        cell.cell_type == "code" and "widgets.predict(" in cell.source
+        for path in (COURSE / tag).glob("*.ipynb")
+        for cell in nbformat.read(path, as_version=4).cells
+    )
+    with language.only(tag):
+        room = f'<p class="asked">{language.gettext("Your answer:")}</p>'
+    assert asked
+    assert written(COURSE, tmp_path, LEARNER, tag).count(room) == asked
+    assert room not in written(COURSE, tmp_path, INSTRUCTOR, tag)
+
+
 @each_language
 def test_how_long_it_takes_is_for_the_instructor(made: Callable[..., str], tag: str) -> None:
     minutes = re.compile(r"(\d+) (?:minutes|分钟)")
