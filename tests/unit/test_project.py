@@ -128,6 +128,20 @@ def test_commands_that_the_readme_shows_exist() -> None:
         assert set(re.findall(r"(?:^ {4}|`)make ([a-z]+)", text, re.MULTILINE)) <= targets, name
 
 
+def test_both_readmes_have_the_same_sections_and_commands() -> None:
+    english, chinese = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh-CN.md"))
+
+    def commands(text: str) -> list[str]:
+        """What is typed, in order, whatever language it is to be done in."""
+        lines = re.findall(r"^ {4}([^\n]+)|^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+        return [re.sub(r"\s*#.*", "", "".join(line)).replace("zh-CN", "en") for line in lines]
+
+    assert commands(english) == commands(chinese)
+    assert len(commands(english)) >= 10
+    for mark in ("## ", "| "):
+        assert english.count(f"\n{mark}") == chinese.count(f"\n{mark}"), mark
+
+
 def test_no_source_file_is_too_long_to_see_whole() -> None:
     long = {
         str(path.relative_to(ROOT)): lines
