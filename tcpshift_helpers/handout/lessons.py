@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # The one line of a lesson's head that says how long it takes.
-_TIME = re.compile(r"^\*\*[^*\n]+\*\*\D{0,12}?(\d+)\s*(?:minutes?|分钟)\D{0,4}$\n?", re.MULTILINE)
+_TIME = re.compile(r"^\*\*[^*\n]+\*\*\D{0,12}?(\d+)\s*(?:minutes?\b|分钟)[^\n]*\n?", re.MULTILINE)
 _TITLE = re.compile(r"^# +(.+)$", re.MULTILINE)
 
 

@@ -5,6 +5,7 @@ They decide nothing: verdicts come from distribution.py, colours and sizes from 
 
 from tcpshift_helpers.plots.connections import connection_timeline
 from tcpshift_helpers.plots.paper import Picture, show
+from tcpshift_helpers.plots.pods import pods, pods_alt_text
 from tcpshift_helpers.plots.probes import alt_text, bars, distribution, strip
 from tcpshift_helpers.plots.replicas import replicas_and_weights
 from tcpshift_helpers.plots.running import running_share
@@ -17,6 +18,8 @@ __all__ = [
     "bars",
     "connection_timeline",
     "distribution",
+    "pods",
+    "pods_alt_text",
     "replicas_and_weights",
     "rollout",
     "running_share",

@@ -31,6 +31,7 @@ OPENING = {
     "en": ["What you'll do.", "What you'll learn.", "What you need.", "Time."],
     "zh-CN": ["你将做什么", "你将学到什么", "需要什么", "时间"],
 }
+README = {"en": "README.md", "zh-CN": "README.zh-CN.md"}
 YOUR_TURN = {"en": "Your turn", "zh-CN": "动手试试"}
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 # A block to run is the same in every language; a drawing (```text) has words of its own.
@@ -225,6 +226,42 @@ def test_a_check_that_passes_takes_a_line(path: Path) -> None:
     for cell in code_cells(path):
         if re.fullmatch(r'(course\.check\(cluster, "[\w-]+"\)\n?)+', cell.source):
             assert len(shown(cell).splitlines()) == cell.source.count("course.check")
+
+
+def minutes_said(path: Path) -> int:
+    """How long a lesson says that it takes."""
+    found = re.search(r"^\*\*(?:Time\.|时间)\*\*\D{1,2}(\d+)", prose(path)[0], re.MULTILINE)
+    assert found
+    return int(found[1])
+
+
+def minutes_to_read(path: Path) -> float:
+    """At 180 words or 300 Chinese characters a minute, code and what it prints read like prose."""
+    texts = [*prose(path), *(cell.source + shown(cell) for cell in code_cells(path))]
+    characters = sum(len(CHINESE.findall(text)) for text in texts)
+    words = sum(len(re.findall(r"[A-Za-z0-9][\w.'’-]*", text)) for text in texts)
+    return words / 180 + characters / 300
+
+
+@each_lesson
+def test_the_time_that_it_says_is_enough_to_read_it_and_not_much_more(path: Path) -> None:
+    # Running takes a minute at most; what is left is for the exercise, and for playing where there is something to play with.
+    assert 0 <= minutes_said(path) - minutes_to_read(path) <= 4
+
+
+@each_language
+def test_the_first_four_lessons_take_25_minutes_at_most_and_the_first_says_how_many(tag: str) -> None:
+    first_four = [minutes_said(path) for path in LESSONS if path.parent.name == tag][:4]
+    assert sum(first_four) <= 25
+    opening = prose(next(path for path in LESSONS if path.parent.name == tag))[0]
+    assert re.search(rf"\b{sum(first_four)} (?:minutes of reading and running|分钟，不需要了解)", opening)
+
+
+@each_language
+def test_the_readme_says_the_minutes_that_the_lessons_say(tag: str) -> None:
+    readme = (COURSE.parent / README[tag]).read_text(encoding="utf-8")
+    told = {number: int(minutes) for number, minutes in re.findall(r"^\| (\d\d) .*\| (\d+) \|$", readme, re.MULTILINE)}
+    assert told == {path.name[:2]: minutes_said(path) for path in LESSONS if path.parent.name == tag}
 
 
 @each_lesson

@@ -82,6 +82,7 @@ OTHERS_WORDS = (
     "mapping values are not allowed",
     "timed out",
     "upper left",
+    '<span class="',
 )
 
 

@@ -12,6 +12,7 @@ import pytest
 from tcpshift_helpers import distribution, plots
 
 from .conftest import SPLIT, frame
+from .test_pods import pod, service
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +53,9 @@ FIGURES: dict[str, Callable[[], Picture]] = {
         connections(), {"80 : 20": START + timedelta(seconds=1)}, drained_at=START + timedelta(seconds=2)
     ),
     "rollout": lambda: plots.rollout([(SPLIT, frame("one", None)), ({"v1": 100}, frame("one")), (SPLIT, frame())]),
+    "pods": lambda: plots.pods(
+        [pod("tcp-echo-v1", "tcp-echo", not_ready="tcp-echo", app="tcp-echo")], [service("tcp-echo", app="tcp-echo")]
+    ),
     "traffic": lambda: plots.traffic(distribution.counts(frame("one", "two", None))),
 }
 
@@ -61,7 +65,7 @@ def numbers(text: str) -> list[str]:
 
 
 def test_no_figure_is_left_out() -> None:
-    assert set(plots.__all__) - {"Picture", "alt_text", "show", "traffic_alt_text"} == FIGURES.keys()
+    assert set(plots.__all__) - {"Picture", "alt_text", "pods_alt_text", "show", "traffic_alt_text"} == FIGURES.keys()
 
 
 @pytest.mark.parametrize("name", FIGURES)
