@@ -17,7 +17,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from bar import Result
 
-PROGRAMS = ["startup", "memory", "first_answer", "weight_change", "probes", "kill", "watchers"]
+PROGRAMS = ["startup", "memory", "first_answer", "weight_change", "probes", "kill", "watchers", "slider", "live_view"]
 
 
 def main(chosen: list[str]) -> int:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from tcpshift_helpers.connection import Cluster
 
-# Longer than a cell of the course runs: without subshells a kernel that is busy hears no page.
-UNHEARD_SECONDS = 60.0
+# Longer than most cells of the course run: without subshells a kernel that is busy hears no page.
+UNHEARD_SECONDS = 30.0
 
 
 class ProbingWidget(CourseWidget):

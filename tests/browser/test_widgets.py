@@ -1,177 +1,311 @@
-"""The widgets in JupyterLab as `tcpshift lab` starts it, driven by a real browser: in English and in Chinese.
+"""The widgets beside each other: by keyboard alone, clicked in a hurry, run again, and left by kernel, sandbox or page.
 
-The browser is the system's Chromium; nothing is downloaded. Screenshots are left in test-artefacts/.
+One page serves most of these tests; each runs its cells anew.
 """
 
 from __future__ import annotations
 
-import http.client
-import secrets
-import shutil
-import socket
+import os
+import re
 import subprocess
+import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import nbformat
 import pytest
 
-from tcpshift_helpers import course, istio, lab
+from tcpshift_helpers import course, inside, istio
+from tcpshift_helpers.sandbox import supervisor
+
+from ..remains import what_is_left
+from .jupyter import Notebook
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tcpshift_helpers.connection import Cluster
     from tcpshift_helpers.sandbox.home import Home
 
-ROOT = Path(__file__).parents[2]
-ARTEFACTS = ROOT / "test-artefacts"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-WAIT_MILLISECONDS = 30_000
-NOTEBOOK = "widgets.ipynb"
+    from .jupyter import JupyterLab
+
+NAME = "en/widgets.ipynb"
 CELLS = (
-    "from tcpshift_helpers import connect, widgets\ncluster = connect()",
+    """from tcpshift_helpers import connect, widgets
+from tcpshift_helpers.widgets import probing
+probing.UNHEARD_SECONDS = 8  # so that a test need not wait for longer
+cluster = connect()""",
     'widgets.weights(cluster, "tcp-echo")',
     "widgets.live(cluster)",
-    'question = widgets.predict("v2?", range(11))\nquestion',
-    "widgets.progress(cluster)",
+    'widgets.predict("Of ten connections, how many go to v2?", range(11))',
+    'widgets.predict("Who answers?", ["one", "two"])',
+    "pass",
 )
-WORDS = {
-    "en": {"apply": "Apply", "start": "Start", "pause": "Pause", "set": "Set: v1 40, v2 60.", "locked": "Locked: 6."},
-    "zh-CN": {
-        "apply": "应用",
-        "start": "开始",
-        "pause": "暂停",
-        "set": "设定值：v1 40、v2 60。",
-        "locked": "已锁定：6。",
-    },
-}
-pytestmark = [
-    pytest.mark.sandbox,
-    pytest.mark.timeout(240),
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium: apt-get install chromium"),
-]
+PANEL, LIVE, NUMBER, CHOICE, EMPTY = range(5)
+QUIET_SECONDS = 1.5
+DEADLINE_SECONDS = 60
+SAYS_HERE = """() => new Promise((resolve) => {
+  const send = WebSocket.prototype.send;
+  WebSocket.prototype.send = function (data) {
+    const text = typeof data === "string" ? data : new TextDecoder().decode(data);
+    if (/"kind": ?"here"/.test(text)) resolve(true);
+    return send.call(this, data);
+  };
+  setTimeout(() => resolve(false), 30000);
+})"""
+TWENTY_CLICKS = """form => {
+  const number = form.querySelector("input[type=number]");
+  for (let percent = 41; percent <= 60; percent += 1) {
+    number.value = percent;
+    number.dispatchEvent(new Event("input"));
+    form.querySelector("button[type=submit]").click();
+  }
+}"""
+OUTLINE = """() => {
+  const style = getComputedStyle(document.activeElement);
+  return [style.outlineStyle, parseFloat(style.outlineWidth)];
+}"""
+
+
+class Desk(Notebook):
+    """A notebook of widgets."""
+
+    def run_all(self) -> None:
+        """Run its cells, so that all widgets are new."""
+        self.run("Run All Cells", len(CELLS) - 1)
+
+    def run_another(self, which: int, code: str) -> None:
+        """Run another code than the cell has of which a widget is the output."""
+        self.cell(which + 1).locator(".cm-content").fill(code)
+        self.page.keyboard.press("Control+Enter")
+
+    def shown(self, which: int) -> Any:
+        """A widget by its place."""
+        return self.page.locator(".jp-OutputArea .tcpshift").nth(which)
+
+    def start(self) -> Any:
+        """Press Start in the live view and wait for its traffic."""
+        view = self.shown(LIVE)
+        view.get_by_role("button", name="Start").click()
+        view.locator(".dot").first.wait_for(state="attached")
+        return view
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the course with one notebook more, in each language."""
-    copy = tmp_path_factory.mktemp("course") / "notebooks"
-    shutil.copytree(ROOT / "notebooks", copy)
-    for language in WORDS:
-        (copy / language).mkdir(exist_ok=True)
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
-        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        nbformat.write(notebook, copy / language / NOTEBOOK)
-    return copy
+def open_desk(jupyter_lab: JupyterLab, browser: Any) -> Callable[[], Desk]:
+    """Opens the notebook in a page of its own."""
+
+    def open_it() -> Desk:
+        jupyter_lab.write(NAME, CELLS)
+        return Desk(jupyter_lab, browser, NAME, "dark")
+
+    return open_it
 
 
 @pytest.fixture(scope="module")
-def server(folder: Path, sandbox_home: Home) -> Iterator[str]:
-    """Address of a JupyterLab on that copy, with the sandbox as its cluster; `{}` is where the path goes."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    token = secrets.token_hex(16)
-    extra = ["--no-browser", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"]
-    environment = lab.environment(sandbox_home.kubeconfig, None)
-    # This is no saved run: here somebody watches.
-    environment.pop("PYTEST_VERSION", None)
-    environment.pop("PYTEST_CURRENT_TEST", None)
-    environment["JUPYTER_TOKEN"] = token
-    log = (folder.parent / "lab.log").open("wb")
-    with log, subprocess.Popen(lab.command(folder, extra), env=environment, stdout=log, stderr=log) as process:
-        try:
-            _wait_until_up(port, token, process, folder.parent / "lab.log")
-            yield f"http://127.0.0.1:{port}/lab/tree/{{}}?token={token}&reset"
-        finally:
-            process.terminate()
-            process.wait(30)
+def one_desk(open_desk: Callable[[], Desk]) -> Iterator[Desk]:
+    """The page that most tests share."""
+    desk = open_desk()
+    yield desk
+    desk.page.close()
 
 
-def _wait_until_up(port: int, token: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-        try:
-            connection.request("GET", f"/api/status?token={token}")
-            if connection.getresponse().status == 200:
-                return
-        except OSError:
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.2)
-        finally:
-            connection.close()
+@pytest.fixture
+def shifted(sandbox: Cluster) -> Cluster:
+    """The sandbox with one connection in five going to v2."""
+    course.begin(sandbox, "04")
+    return sandbox
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """The system's Chromium."""
-    from playwright.sync_api import sync_playwright
+@pytest.fixture
+def desk(
+    one_desk: Desk, shifted: Cluster, keep_picture: Callable[..., None], request: pytest.FixtureRequest
+) -> Iterator[Desk]:
+    """That page with new widgets on that sandbox; no script of the page may fail."""
+    for which in (PANEL, EMPTY):
+        one_desk.cell(which + 1).locator(".cm-content").fill(CELLS[which + 1])
+    one_desk.run_all()
+    failed_before = request.session.testsfailed
+    yield one_desk
+    if request.session.testsfailed > failed_before:
+        keep_picture(one_desk, f"{request.node.name}-failed")
+    assert one_desk.errors == []
 
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
+
+def until_quiet(cluster: Cluster) -> None:
+    """Wait until no connection goes through the gateway any more; a widget that works makes ten a second."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    before = -1
+    while (now := int(inside.connections(cluster)["connections"].sum())) != before:
+        assert time.monotonic() < deadline, "traffic goes on"
+        before = now
+        time.sleep(QUIET_SECONDS)
 
 
-@pytest.mark.parametrize("language", WORDS)
-def test_a_slider_moves_traffic_and_dots_show_it(server: str, browser: Any, sandbox: Cluster, language: str) -> None:
+def tcpshift(home: Home, command: str) -> None:
+    """The command line, as typed in a terminal."""
+    environment = {**os.environ, "TCPSHIFT_HOME": str(home.root)}
+    subprocess.run([sys.executable, "-m", "tcpshift_helpers.cli", command], env=environment, check=True)
+
+
+def press(desk: Desk, *keys: str) -> None:
+    for key in keys:
+        desk.page.keyboard.press(key)
+
+
+def test_every_control_is_reached_by_tab_and_shows_that_it_has_the_focus(desk: Desk) -> None:
     from playwright.sync_api import expect
 
-    course.begin(sandbox, "03")
-    words = WORDS[language]
-    page = browser.new_page(
-        viewport={"width": 1280, "height": 2000}, color_scheme="dark" if language == "zh-CN" else "light"
+    expect(desk.shown(PANEL).get_by_role("button", name="Apply")).to_be_enabled()
+    desk.run_another(EMPTY, "widgets.progress(cluster)")
+    progress = desk.shown(EMPTY)
+    expect(progress.get_by_role("status")).to_have_text("Checked.")
+    progress.locator("summary").first.focus()
+    press(desk, "Enter")
+    expect(progress.locator("details").first.locator("ul")).to_be_visible()
+    for which, controls in (
+        (PANEL, ["range", "number", "Apply", "Count anew", "Changes"]),
+        (LIVE, ["Start"]),
+        (NUMBER, ["number", "Lock my answer"]),
+        (CHOICE, ["radio", "Lock my answer"]),
+        (EMPTY, ["Look again", "00", "01", "02"]),
+    ):
+        widget = desk.shown(which)
+        widget.locator("input, button").first.focus()
+        found = []
+        for _control in controls:
+            focused = widget.locator(":focus")
+            outline, width = desk.page.evaluate(OUTLINE)
+            assert (outline, width) == ("solid", 3), (which, found)
+            name = "el => el.ariaLabel === 'Changes' ? 'Changes' : el.tagName === 'INPUT' ? el.type : el.innerText"
+            found.append(focused.evaluate(name))
+            press(desk, "Tab")
+        assert [text[: len(wanted)] for text, wanted in zip(found, controls, strict=True)] == controls
+
+
+def test_by_keyboard_alone_and_what_changes_is_said(desk: Desk, shifted: Cluster) -> None:
+    from playwright.sync_api import expect
+
+    panel, view, number, choice = (desk.shown(which) for which in (PANEL, LIVE, NUMBER, CHOICE))
+    expect(panel.get_by_role("button", name="Apply")).to_be_enabled()
+    panel.locator("input[type=range]").focus()
+    press(desk, "End", "PageDown", "ArrowLeft")
+    expect(panel.locator("input[type=range]")).to_have_attribute("aria-valuetext", "89%")
+    press(desk, "Tab", "Tab", "Enter")
+    expect(panel.get_by_role("status")).to_contain_text("Set: v1 11, v2 89.")
+    assert istio.weights(shifted) == {"v1": 11, "v2": 89}
+
+    view.get_by_role("button").focus()
+    press(desk, "Enter")
+    expect(view.get_by_role("status").last).to_contain_text(re.compile("[1-9][0-9]* two"))
+    press(desk, "Space")
+    expect(view.get_by_role("button", name="Start")).to_be_focused()
+    expect(view.locator(".dot")).to_have_count(0)
+
+    number.locator("input").focus()
+    press(desk, "6", "Enter")
+    expect(number.get_by_role("status")).to_have_text("Locked: 6.")
+    choice.locator("input").first.focus()
+    press(desk, "Space", "ArrowDown", "Tab", "Enter")
+    expect(choice.get_by_role("status")).to_have_text("Locked: two.")
+
+
+def test_twenty_clicks_at_once_end_with_the_last_value_and_few_writes(desk: Desk, shifted: Cluster) -> None:
+    from playwright.sync_api import expect
+
+    panel = desk.shown(PANEL)
+    expect(panel.locator(".set")).to_have_text("Set: v1 80, v2 20.")
+    resource = shifted.api.resource_named("virtualservices")
+    before = shifted.read(resource, "tcp-echo")["metadata"]["generation"]
+    panel.locator("form").evaluate(TWENTY_CLICKS)
+    expect(panel.locator(".set")).to_have_text("Set: v1 40, v2 60.")
+    expect(panel.locator(".history")).to_contain_text("v2 60%: in force")
+    expect(panel.locator(".observed")).to_contain_text("95% interval")
+    assert istio.weights(shifted) == {"v1": 40, "v2": 60}
+    # The generation counts what was written.
+    writes = shifted.read(resource, "tcp-echo")["metadata"]["generation"] - before
+    assert 1 <= writes <= 10
+    expect(panel.locator(".said")).to_have_text("")
+
+
+def test_cells_that_are_run_again_replace_their_widgets_and_end_their_traffic(desk: Desk, shifted: Cluster) -> None:
+    from playwright.sync_api import expect
+
+    desk.start()
+    desk.run_all()
+    expect(desk.page.locator(".jp-OutputArea .tcpshift")).to_have_count(EMPTY)
+    view = desk.shown(LIVE)
+    expect(view.get_by_role("button", name="Start")).to_be_visible()
+    expect(view.locator(".count.one")).to_have_text("0")
+    # The same kind in another cell ends it, too; here in that of the panel, whose traffic ends with it.
+    view = desk.start()
+    desk.run_another(PANEL, CELLS[LIVE + 1])
+    expect(view.locator(".said").first).to_have_text("Ended. Run the cell again to go on.")
+    expect(view.get_by_role("button")).to_be_disabled()
+    until_quiet(shifted)
+
+
+def test_a_kernel_that_restarts_takes_its_traffic_along_and_the_page_says_so(
+    desk: Desk, shifted: Cluster, jupyter_lab: JupyterLab
+) -> None:
+    from playwright.sync_api import expect
+
+    view, panel = desk.start(), desk.shown(PANEL)
+    expect(panel.locator(".observed")).to_contain_text("95% interval")
+    before = jupyter_lab.kernels()
+    desk.choose("Kernel", "Restart Kernel…")
+    desk.page.get_by_role("button", name="Confirm Kernel Restart").click()
+    for widget in (view, panel):
+        expect(widget.locator(".said").first).to_contain_text("The kernel does not answer")
+    # What is left on the page does no harm.
+    view.get_by_role("button", name="Start").click()
+    panel.get_by_role("button", name="Apply").click()
+    until_quiet(shifted)
+    assert not [process for process in before if process.is_running()]
+    assert len(jupyter_lab.kernels()) == len(before)
+    assert istio.weights(shifted) == {"v1": 80, "v2": 20}
+
+
+def test_a_sandbox_that_is_stopped_is_said_in_a_line_and_leaves_nothing(
+    desk: Desk, shifted: Cluster, sandbox_home: Home
+) -> None:
+    from playwright.sync_api import expect
+
+    view, panel = desk.start(), desk.shown(PANEL)
+    expect(panel.locator(".observed")).to_contain_text("95% interval")
+    message = (
+        f"Nothing answers at {shifted.server} (connection refused).\n"
+        "The sandbox is down: run connect() again, or tcpshift up in a terminal."
     )
-    page.set_default_timeout(WAIT_MILLISECONDS)
-    expect.set_options(timeout=WAIT_MILLISECONDS)
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
     try:
-        page.goto(server.format(f"{language}/{NOTEBOOK}"))
-        # Asked to run before there is a kernel, JupyterLab asks which.
-        page.get_by_role("button", name="Python 3 (ipykernel) | Idle").wait_for()
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-        panel, live, question, progress = (page.locator(".jp-OutputArea .tcpshift").nth(place) for place in range(4))
-
-        # The weight panel, by keyboard: the slider, then Apply.
-        expect(panel.locator(".set")).to_contain_text("v1 100")
-        slider = panel.locator("input[type=range]")
-        slider.focus()
-        for _step in range(60):
-            slider.press("ArrowRight")
-        expect(panel.locator("input[type=number]")).to_have_value("60")
-        panel.get_by_role("button", name=words["apply"]).press("Enter")
-        expect(panel.locator(".set")).to_have_text(words["set"])
-        expect(panel.locator(".history li")).to_have_count(1)
-        expect(panel.locator(".observed")).to_contain_text("v2")
-        assert istio.weights(sandbox) == {"v1": 40, "v2": 60}
-
-        # The live view: dots of both versions, and counts that grow.
-        live.get_by_role("button", name=words["start"]).click()
-        live.locator(".dot.one").first.wait_for(state="attached")
-        live.locator(".dot.two").first.wait_for(state="attached")
-        for word in ("one", "two"):
-            expect(live.locator(f".count.{word}")).not_to_have_text("0")
-        expect(live.locator("[aria-live=polite]").last).to_contain_text("two")
-
-        question.locator("input[type=number]").fill("6")
-        question.get_by_role("button").click()
-        expect(question.locator(".said")).to_have_text(words["locked"])
-        expect(progress.locator("meter").first).to_have_js_property("value", 3)
-        ARTEFACTS.mkdir(exist_ok=True)
-        page.screenshot(path=ARTEFACTS / f"widgets-{language}.png")
-
-        live.get_by_role("button", name=words["pause"]).click()
-        expect(live.get_by_role("button", name=words["start"])).to_be_visible()
-        expect(live.locator(".dot")).to_have_count(0)
-    except BaseException:
-        ARTEFACTS.mkdir(exist_ok=True)
-        page.screenshot(path=ARTEFACTS / f"widgets-{language}-failed.png")
-        raise
+        tcpshift(sandbox_home, "down")
+        for widget in (view, panel):
+            expect(widget.locator(".said").first).to_have_text(message)
+        expect(view.get_by_role("button", name="Start")).to_be_visible()
+        assert what_is_left(sandbox_home) == []
     finally:
-        page.close()
-    assert errors == []
+        supervisor.start(sandbox_home)
+    desk.start()
+    expect(panel.locator(".said").first).to_have_text("")
+
+
+def test_a_page_that_shows_traffic_says_that_it_is_there(desk: Desk) -> None:
+    desk.start()
+    assert desk.page.evaluate(SAYS_HERE)
+
+
+@pytest.mark.parametrize("closed", ["notebook", "browser"])
+def test_a_page_that_is_closed_ends_its_traffic_though_its_kernel_lives(
+    open_desk: Callable[[], Desk], shifted: Cluster, jupyter_lab: JupyterLab, closed: str
+) -> None:
+    desk = open_desk()
+    desk.run_all()
+    desk.start()
+    if closed == "notebook":
+        desk.choose("File", "Close Tab")
+        desk.page.get_by_role("button", name="Discard").click()
+    else:
+        desk.page.close()
+    until_quiet(shifted)
+    assert jupyter_lab.kernels()
+    assert desk.errors == []
+    desk.page.close()

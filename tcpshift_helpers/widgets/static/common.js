@@ -72,8 +72,8 @@ function spokenLine(milliseconds = 0) {
 
 // Longer than the kernel waits for an API server that may be restarting (6 s); that its own process is gone is known at once.
 const SILENCE_MILLISECONDS = 10000;
-// Often enough for a kernel that stops probing after a minute without a word.
-const HERE_MILLISECONDS = 10000;
+// Often enough for a kernel that stops probing after half a minute without a word.
+const HERE_MILLISECONDS = 5000;
 
 /**
  * The line to the kernel: `hear` gets each message. Where a word was sent, or `awaited()` says that more has to come, and
@@ -100,15 +100,22 @@ function line(model, { hear, silent, awaited = () => false }) {
     const late = performance.now() - heardAt > SILENCE_MILLISECONDS;
     if (!hasEnded && !document.hidden && (waits || awaited()) && late) silent(labels.silent, false);
   }, 500);
+  const send = (content) => {
+    try {
+      model.send(content);
+    } catch {
+      // There is no kernel to tell any more, which `silent` says.
+    }
+  };
   const here = () => {
-    if (!hasEnded && !document.hidden && awaited()) model.send({ kind: "here" });
+    if (!hasEnded && !document.hidden && awaited()) send({ kind: "here" });
   };
   const beat = setInterval(here, HERE_MILLISECONDS);
   const onVisibility = () => {
     heardAt = performance.now();
     here();
   };
-  const leave = () => model.send({ kind: "leave" });
+  const leave = () => send({ kind: "leave" });
   document.addEventListener("visibilitychange", onVisibility);
   window.addEventListener("pagehide", leave);
   model.on("msg:custom", onMessage);
@@ -116,7 +123,7 @@ function line(model, { hear, silent, awaited = () => false }) {
   const tell = (kind, fields = {}) => {
     if (!waits) heardAt = performance.now();
     waits = true;
-    model.send({ kind, ...fields });
+    send({ kind, ...fields });
   };
   tell("hello");
   return {

@@ -9,6 +9,11 @@ function render({ model, el }) {
   const number = element("input", { type: "number", min: 0, max: 100, step: 1, value: 0, "aria-label": `${labels.share}, ${labels.exact}` });
   const apply = element("button", { type: "submit" }, labels.apply);
   const again = element("button", { type: "button", click: () => connection.tell("again") }, labels.again);
+  const enable = (is) => {
+    for (const control of [slider, number, apply, again]) control.disabled = !is;
+  };
+  // A share that was chosen before the kernel has said what is set would be lost.
+  enable(false);
   const show = (percent) => {
     slider.value = number.value = percent;
     slider.setAttribute("aria-valuetext", `${slider.value}%`);
@@ -56,7 +61,7 @@ function render({ model, el }) {
   const connection = line(model, {
     awaited: () => true,
     hear(state) {
-      for (const control of root.querySelectorAll("input, button")) control.disabled = false;
+      enable(true);
       if (!isTouched && document.activeElement !== number) show(Math.round(state.set_percent));
       setBar.style.width = `${state.set_percent}%`;
       say(setText, state.set);
@@ -76,7 +81,7 @@ function render({ model, el }) {
     },
     silent(text, isOver) {
       status.say(text);
-      for (const control of root.querySelectorAll("input, button")) control.disabled = isOver;
+      enable(!isOver);
     },
   });
   return () => {
