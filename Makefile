@@ -67,11 +67,10 @@ notebooks: setup
 	for lesson in notebooks/*/*.ipynb; do $(BIN)/jupyter execute --inplace $$lesson || break; done; \
 	$(BIN)/tcpshift down && rm -r $$home
 	$(BIN)/nbstripout --keep-output --keep-count --keep-id --extra-keys metadata.language_info.version notebooks/*/*.ipynb
-	@$(MAKE) --no-print-directory pictures
 
-# The README's pictures, from the lessons' saved outputs.
+# The README's pictures, taken of JupyterLab by the system's Chromium.
 pictures: setup
-	$(BIN)/python docs/pictures.py
+	$(BIN)/python -m docs.pictures
 
 # The font for Chinese in figures, from Debian's package fonts-noto-cjk.
 font: setup
