@@ -10,6 +10,7 @@ import base64
 import http.client
 import json
 import ssl
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -163,6 +164,20 @@ def peer_kubeconfig(request: pytest.FixtureRequest) -> Path | None:
 def client_of(peer_kubeconfig: Path | None) -> Callable[[Path], Api]:
     """Makes an HTTP client from a kubeconfig."""
     return lambda kubeconfig: api_of(kubeconfig, is_peer=kubeconfig == peer_kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def until() -> Callable[..., None]:
+    """`until(holds, what, seconds=60)` waits until `holds()` is true."""
+    return _until
+
+
+def _until(probe: Callable[[], object], what: str, seconds: float = 60.0) -> None:
+    """Wait until `probe` gives something true."""
+    deadline = time.monotonic() + seconds
+    while not probe():
+        assert time.monotonic() < deadline, f"still waiting: {what}"
+        time.sleep(0.02)
 
 
 @pytest.fixture

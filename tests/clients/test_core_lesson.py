@@ -45,7 +45,9 @@ def in_force(virtual_service: dict[str, Any]) -> bool:
 @pytest.mark.parametrize(
     "driver_of", [OfficialTyped, OfficialDynamic, Kr8sSync, Kr8sAsync, LightkubeSync, LightkubeAsync]
 )
-def test_the_core_lesson(driver_of: Callable[[Path, str], Driver], sandbox: Cluster, sandbox_home: Any) -> None:
+def test_the_core_lesson(
+    driver_of: Callable[[Path, str], Driver], sandbox: Cluster, sandbox_home: Any, until: Callable[..., None]
+) -> None:
     namespace = f"client-{uuid.uuid4().hex[:6]}"
     driver = driver_of(sandbox_home.kubeconfig, namespace)
     try:
@@ -57,6 +59,8 @@ def test_the_core_lesson(driver_of: Callable[[Path, str], Driver], sandbox: Clus
             driver.wait_available(deployment)
         assert driver.watch_until("tcp-echo", in_force)
         host, port = istio.ingress(sandbox)
+        # The rule's status says nothing of endpoints, which reach the gateway after the pods have become ready.
+        until(lambda: netcat.probe(host, port, count=1, progress=False)["answer"].notna().all(), "the first answer")
         answers = netcat.probe(host, port, count=10, progress=False)["answer"]
         assert set(answers) == {"one"}
         shifted = manifest("tcp-echo-20-v2.yaml")[0]

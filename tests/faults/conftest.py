@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -46,22 +45,9 @@ class CommandLine:
         return process.returncode, out, err
 
 
-@pytest.fixture(scope="session")
-def until() -> Callable[..., None]:
-    return _until
-
-
 @pytest.fixture
 def tcpshift(home: Home) -> CommandLine:
     return CommandLine(home)
-
-
-def _until(probe: Callable[[], object], what: str, seconds: float = 60.0) -> None:
-    """Wait until `probe` gives something true."""
-    deadline = time.monotonic() + seconds
-    while not probe():
-        assert time.monotonic() < deadline, f"still waiting: {what}"
-        time.sleep(0.02)
 
 
 @pytest.fixture
