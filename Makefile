@@ -11,7 +11,7 @@ DEVELOPMENT := $(VENV)/.development
 # For tcpshift lab, such as:  make lab ARGS='-- --no-browser --port 9999'
 ARGS :=
 
-.PHONY: setup install install-with-uv install-with-pip lab test check format bench parity messages notebooks pictures font lock clean
+.PHONY: setup install install-with-uv install-with-pip lab test test-helpers test-lessons check format bench parity messages notebooks pictures font lock clean
 .DEFAULT_GOAL := setup
 
 setup: $(DEVELOPMENT)
@@ -47,9 +47,16 @@ install-with-pip:
 lab: $(COURSE)
 	$(BIN)/tcpshift lab $(ARGS)
 
+# Both halves mostly wait for something to happen: together they take little longer than the first alone.
 test: check
+	@$(MAKE) --no-print-directory --jobs=2 test-helpers test-lessons
+
+test-helpers: setup
 	$(BIN)/pytest
-	$(BIN)/pytest --nbval notebooks/
+
+# What it says comes in one piece, once it has ended.
+test-lessons: setup
+	@$(BIN)/pytest --nbval notebooks/ >$(VENV)/lessons.log 2>&1; status=$$?; cat $(VENV)/lessons.log; exit $$status
 
 check: setup
 	$(BIN)/ruff check .
