@@ -16,6 +16,7 @@ import pytest
 
 from tcpshift_helpers import course, inside, istio
 from tcpshift_helpers.sandbox import supervisor
+from tcpshift_helpers.widgets import base
 
 from ..remains import what_is_left
 from .jupyter import Notebook
@@ -59,6 +60,13 @@ TWENTY_CLICKS = """form => {
     number.dispatchEvent(new Event("input"));
     form.querySelector("button[type=submit]").click();
   }
+}"""
+# The panel on a page whose kernel says nothing.
+UNANSWERED = """async (source) => {
+  const traits = { labels: {}, looks: {}, lang: "en" };
+  const model = { get: (name) => traits[name], send() {}, on() {}, off() {} };
+  const { default: widget } = await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+  widget.render({ model, el: document.body });
 }"""
 OUTLINE = """() => {
   const style = getComputedStyle(document.activeElement);
@@ -207,6 +215,14 @@ def test_by_keyboard_alone_and_what_changes_is_said(desk: Desk, shifted: Cluster
     choice.locator("input").first.focus()
     press(desk, "Space", "ArrowDown", "Tab", "Enter")
     expect(choice.get_by_role("status")).to_have_text("Locked: two.")
+
+
+def test_no_share_can_be_chosen_before_the_kernel_says_what_is_set(browser: Any) -> None:
+    page = browser.new_page()
+    page.evaluate(UNANSWERED, base.module_of("weight_panel.js"))
+    assert page.locator("input:disabled, button:disabled").count() == 4
+    assert page.locator("input:enabled, button:enabled").count() == 0
+    page.close()
 
 
 def test_twenty_clicks_at_once_end_with_the_last_value_and_few_writes(desk: Desk, shifted: Cluster) -> None:
