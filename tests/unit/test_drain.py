@@ -59,22 +59,16 @@ def annotations(cluster: Cluster) -> dict[str, str]:
 
 @pytest.mark.usefixtures("rolls_out")
 def test_the_lesson_s_drain_time_and_the_default_are_steps(system: Cluster) -> None:
-    short, default = (steps.CHECKS[name][1] for name in ("drain-short", "drain-default"))
-    assert default(system) is None
-    told = short(system)
-    assert told is not None
-    assert (told.because, told.do) == (
-        "the gateway closes old connections after 45 s",
-        "drain.set_drain_time(cluster, 5)",
-    )
+    def problem(name: str) -> tuple[str, str] | None:
+        found = steps.CHECKS[name][1](system)
+        return (found.because, found.do) if found else None
+
+    why = "the gateway closes old connections after {} s"
+    assert problem("drain-default") is None
+    assert problem("drain-short") == (why.format(45), "drain.set_drain_time(cluster, 5)")
     drain.set_drain_time(system, 5)
-    assert short(system) is None
-    told = default(system)
-    assert told is not None
-    assert (told.because, told.do) == (
-        "the gateway closes old connections after 5 s",
-        "drain.set_drain_time(cluster, None)",
-    )
+    assert problem("drain-short") is None
+    assert problem("drain-default") == (why.format(5), "drain.set_drain_time(cluster, None)")
 
 
 def test_sets_it_waits_and_takes_it_back(system: Cluster, rolls_out: list[str], capsys: Captured) -> None:
