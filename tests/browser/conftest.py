@@ -41,9 +41,9 @@ def jupyter_lab(tmp_path_factory: pytest.TempPathFactory, sandbox_home: Home) ->
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """The system's Chromium."""
+    """The system's Chromium. It does not outlive the module: an event loop runs in this thread for as long."""
     with chromium() as running:
         yield running
 
