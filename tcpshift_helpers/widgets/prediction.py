@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import traitlets
 
@@ -43,6 +43,8 @@ class Prediction(CourseWidget):
 
     ONLY = False
     _esm = module_of("prediction.js")
+    # By question, until what happened is known: who answers is in the question's cell, and may well run it once more.
+    _locked: ClassVar[dict[str, str | int]] = {}
 
     question = traitlets.Unicode().tag(sync=True)
     choices: traitlets.List[Any] = traitlets.List().tag(sync=True)
@@ -50,7 +52,7 @@ class Prediction(CourseWidget):
 
     def __init__(self, question: str, answers: Sequence[str] | range) -> None:
         self._possible = answers
-        self.answer: str | int | None = None
+        self.answer = self._locked.get(question)
         self._comparison = ""
         is_number = isinstance(answers, range)
         super().__init__(
@@ -81,7 +83,7 @@ class Prediction(CourseWidget):
         if answer not in self._possible:
             raise UsageError(_("{answer!r} is none of the answers to choose from.").format(answer=answer))
         if self.answer is None and not self._comparison:
-            self.answer = answer
+            self.answer = self._locked[self.question] = answer
         self._tell()
 
     def reveal(self, actual: str | int) -> None:
@@ -91,6 +93,7 @@ class Prediction(CourseWidget):
             actual: what happened.
         """
         self._comparison = self._compared(actual)
+        self._locked.pop(self.question, None)
         self._tell()
         print(self._comparison)
 

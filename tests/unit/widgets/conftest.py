@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tcpshift_helpers import widgets
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -56,6 +58,7 @@ def page() -> Iterator[Callable[[CourseWidget], Page]]:
     yield put
     for each in pages:
         each.widget.close()
+    widgets.Prediction._locked.clear()
     assert threads() == []
 
 

@@ -49,6 +49,19 @@ def test_the_first_answer_counts(page: Callable[..., Page], capsys: pytest.Captu
     assert capsys.readouterr().out == "You predicted two; it was one.\n"
 
 
+def test_a_cell_that_is_run_once_more_keeps_the_answer_until_it_is_compared(
+    page: Callable[..., Page], capsys: pytest.CaptureFixture[str]
+) -> None:
+    page(widgets.predict(QUESTION, range(11))).say("lock", answer=2)
+    again = widgets.predict(QUESTION, range(11))
+    shown = page(again)
+    shown.say("hello")
+    assert shown.told[-1] == {"kind": "state", "locked": True, "answer": 2, "said": "Locked: 2."}
+    again.reveal(3)
+    assert capsys.readouterr().out == "You predicted 2; it was 3, 1 more.\n"
+    assert widgets.predict(QUESTION, range(11)).answer is None
+
+
 def test_no_answer_after_the_outcome(page: Callable[..., Page]) -> None:
     question = widgets.predict(QUESTION, range(11))
     shown = page(question)
