@@ -249,6 +249,21 @@ def test_own_finalizer_holds_an_object(api, core):
     assert api.get(f"{core}/configmaps/a").code == 404
 
 
+def test_no_new_finalizer_holds_what_is_being_deleted(api, core):
+    path = f"{core}/configmaps/a"
+    api.post(f"{core}/configmaps", config_map(finalizers=["example.com/x", "example.com/w"]))
+    api.delete(path)
+    said = (
+        'ConfigMap "a" is invalid: metadata.finalizers: Forbidden: no new finalizers can be added if the object is being '
+        'deleted, found new finalizers []string{"example.com/a", "example.com/b"}'
+    )
+    for names in (["example.com/b", "example.com/a"], ["example.com/x", "example.com/b", "example.com/a"]):
+        assert api.patch(path, {"metadata": {"finalizers": names}}).error == (422, "Invalid", said)
+    fewer = api.patch(path, {"metadata": {"finalizers": ["example.com/w"]}})
+    assert (fewer.code, fewer.body["metadata"]["finalizers"]) == (200, ["example.com/w"])
+    api.patch(path, {"metadata": {"finalizers": []}})
+
+
 def test_orphan_dependents_false_answers_accepted_while_held(api, core):
     api.post(f"{core}/configmaps", config_map(finalizers=["example.com/x"]))
     assert api.delete(f"{core}/configmaps/a", {"orphanDependents": False}).code == 202

@@ -7,6 +7,7 @@ Source: kube-apiserver 1.34, sentences and their order measured.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -55,8 +56,16 @@ def validate_metadata(metadata: Object, name_rule: Callable[[str], list[str]]) -
 
 
 def validate_metadata_update(metadata: Object, old: Object) -> list[FieldError]:
-    """Objections to changes of what the system alone sets."""
-    return [
+    """Objections to changes of what the system alone sets, and to finalizers that come too late."""
+    added = sorted({*(metadata.get("finalizers") or [])} - {*(old.get("finalizers") or [])})
+    found = []
+    if added and "deletionTimestamp" in old:
+        shown = ", ".join(json.dumps(name) for name in added)
+        sentence = (
+            f"no new finalizers can be added if the object is being deleted, found new finalizers []string{{{shown}}}"
+        )
+        found.append(errors.forbidden("metadata.finalizers", sentence))
+    return found + [
         errors.invalid_value(f"metadata.{field}", metadata[field], "field is immutable")
         for field in ("uid", "deletionTimestamp", "deletionGracePeriodSeconds")
         if field in metadata and metadata[field] != old.get(field)
